@@ -1,0 +1,37 @@
+# aiusage: a PostgreSQL extension (PGXS).  `make help` lists what people call.
+
+EXTENSION    = aiusage
+EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" aiusage.control)
+MODULE_big   = aiusage
+OBJS         = aiusage.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
+
+# The code of the extension, one piece an area, in dependency order.
+# 90_init.sql is generated: the books' pieces wrapped into init().
+INSTALL_SQL  = $(sort $(wildcard install/[0-8]*.sql)) install/90_init.sql install/95_privileges.sql
+BOOKS_SQL    = $(sort $(wildcard books/tables/*.sql books/views/*.sql))
+
+DATA         = $(sort $(wildcard updates/*.sql))
+DATA_built   = aiusage--$(EXTVERSION).sql
+PG_CPPFLAGS  = -I$(srcdir)/src -DAIUSAGE_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
+
+# The two suites share expected/, so names must differ.
+REGRESS      = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+ISOLATION    = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
+REGRESS_OPTS   = --temp-instance=./tmp_check_regress --temp-config=aiusage.conf
+ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf
+TAP_TESTS    = 1
+EXTRA_CLEAN  = tmp_check tmp_check_regress tmp_check_iso output_iso results log install/90_init.sql
+
+PG_CONFIG   ?= pg_config
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Debian's PGXS tracks no headers: any header rebuilds everything (seconds).
+$(OBJS): $(wildcard src/*/*.h)
+
+install/90_init.sql: tools/make_init.sh $(BOOKS_SQL)
+	sh tools/make_init.sh $(BOOKS_SQL) > $@.tmp && mv $@.tmp $@
+
+aiusage--$(EXTVERSION).sql: $(INSTALL_SQL)
+	cat $^ > $@.tmp && mv $@.tmp $@

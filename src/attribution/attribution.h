@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * attribution.h
+ *	  Who owns this request: its key, the key's assignment at that time, and
+ *	  the invoice period.  Per-backend caches over the ownership tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AIU_ATTRIBUTION_H
+#define AIU_ATTRIBUTION_H
+
+#include "datatype/timestamp.h"
+#include "pricing/pricing.h"	/* AiuLabel */
+
+typedef enum AiuKeyStatus
+{
+	AIU_KEY_UNKNOWN,
+	AIU_KEY_ACTIVE,
+	AIU_KEY_DISABLED
+} AiuKeyStatus;
+
+typedef struct AiuAttribution
+{
+	AiuKeyStatus status;
+	int64		assignment;		/* 0: unmatched */
+	int32		calendar;		/* billing calendar of the assignment's cost center, else the global one */
+	bool		route_allowed;	/* provider, model and endpoint are within the key's lists */
+	const char *refused_part;	/* "provider", "model" or "endpoint" when not */
+	const char *price_book;		/* NUL-terminated, or NULL: the default book */
+} AiuAttribution;
+
+extern void aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *model,
+						  const AiuLabel *endpoint, TimestampTz at, AiuAttribution *result);
+
+/*
+ * The period a row of this calendar and time is billed in: the period the
+ * time falls into while that is open, else the next open one.
+ */
+extern int32 aiu_invoice_period(int32 calendar, TimestampTz at);
+
+#endif							/* AIU_ATTRIBUTION_H */

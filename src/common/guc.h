@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Settings of the module, all named aiusage.*.  Policy that belongs to the
+ *	  books (strict mode, default book, ...) is data: aiusage.setting.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AIU_GUC_H
+#define AIU_GUC_H
+
+/* aiusage.price_cache_entries: compiled models a backend remembers before it starts over */
+extern int	aiu_price_cache_entries;
+/* aiusage.key_cache_entries: the same for api keys */
+extern int	aiu_key_cache_entries;
+
+extern void aiu_guc_init(void);
+
+#endif							/* AIU_GUC_H */

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_state.h
+ *	  What this transaction has done to the books.
+ *
+ * A snapshot does not list its own transaction as running, so a fold in a
+ * transaction that has written usage (or usage written after a fold) would
+ * lose rows.  Both orders are refused; this is the memory of it.  Flags are
+ * of the top-level transaction and survive ROLLBACK TO SAVEPOINT on purpose.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AIU_XACT_STATE_H
+#define AIU_XACT_STATE_H
+
+extern void aiu_xact_init(void);
+
+/* Called by the book trigger; errors when this transaction has folded. */
+extern void aiu_xact_note_usage(void);
+/* Called by the fold; errors when this transaction has written usage. */
+extern void aiu_xact_note_fold(void);
+
+#endif							/* AIU_XACT_STATE_H */
