@@ -10,7 +10,7 @@
 #define AIU_ATTRIBUTION_H
 
 #include "datatype/timestamp.h"
-#include "pricing/pricing.h"	/* AiuLabel */
+#include "common/label.h"
 
 typedef enum AiuKeyStatus
 {

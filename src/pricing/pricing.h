@@ -9,16 +9,10 @@
 #define AIU_PRICING_H
 
 #include "datatype/timestamp.h"
+#include "common/label.h"
 #include "types/amount.h"
 #include "types/unit_costs.h"
 #include "types/usage.h"
-
-/* A label as it comes from a tuple: not NUL-terminated; s == NULL is SQL NULL. */
-typedef struct AiuLabel
-{
-	const char *s;
-	int			len;
-} AiuLabel;
 
 /* Why a usage has no price.  Order and names as the enum aiusage.unpriced_reason. */
 typedef enum AiuUnpriced
