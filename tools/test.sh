@@ -1,0 +1,150 @@
+#!/bin/bash
+# Every test of the project, on a bare Debian machine, as root or as a user
+# with sudo:
+#
+#     bash tools/test.sh              everything
+#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo
+#
+# Works on a copy of the tree in a temporary directory (initdb refuses root,
+# so root's tests run as user postgres there).  Every suite runs, also when
+# another one has failed.  AIUSAGE_KEEP=1 keeps the directory.
+set -eu
+cd "$(dirname "$0")/.."
+source_dir=$PWD
+
+sh tools/setup.sh --tests
+. tools/lib.sh
+
+suites=${*:-lint regress isolation tap differential demo}
+tmp=$(make_tmp)
+chmod 755 "$tmp"
+logs=$tmp/logs
+as_user mkdir "$logs"
+copy=$tmp/aiusage
+passed=0
+failed=0
+started=$SECONDS
+
+finish() {
+	if [ "${AIUSAGE_KEEP:-0}" != 0 ]; then
+		say "kept: $tmp"
+	else
+		rm -rf "$tmp"
+	fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+wants() { case " $suites " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# count PASSED FAILED NAME: one suite's result
+count() {
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	say "$3: $1 passed, $2 failed ($((SECONDS - suite_started)) s)"
+}
+
+# run NAME COMMAND...: its output goes to a log; returns its exit code
+run() {
+	suite_started=$SECONDS
+	local log=$logs/$1.log
+	shift
+	"$@" >"$log" 2>&1 </dev/null
+}
+
+# one NAME COMMAND...: a command that is one test
+one() {
+	local name=$1 rc=0
+	run "$@" || rc=$?
+	if [ $rc = 0 ]; then
+		count 1 0 "$name"
+	else
+		sed 's/^/    /' "$logs/$name.log" | tail -n 60
+		count 0 1 "$name"
+	fi
+	return $rc
+}
+
+# The two suites of pg_regress.
+regress_suite() {
+	local name=$1 ok bad rc=0
+	shift
+	run "$name" as_user make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no installcheck "$@" || rc=$?
+	ok=$(grep -cE '\.\.\. ok ' "$logs/$name.log") || true
+	bad=$(grep -cE '\.\.\. (FAILED|failed)' "$logs/$name.log") || true
+	if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+	if [ "$bad" != 0 ]; then
+		grep -vE '\.\.\. ok ' "$logs/$name.log" | tail -n 30 | sed 's/^/    /'
+		for diffs in "$copy/regression.diffs" "$copy/output_iso/regression.diffs"; do
+			if [ -s "$diffs" ]; then head -n 200 "$diffs" | sed 's/^/    /'; fi
+		done
+		for server_log in "$copy"/tmp_check_*/log/postmaster.log; do
+			if [ -s "$server_log" ]; then
+				grep -E 'PANIC|FATAL|terminated by signal' "$server_log" | head -n 10 | sed 's/^/    /' || true
+			fi
+		done
+	fi
+	rm -f "$copy/regression.diffs" "$copy/output_iso/regression.diffs"
+	count "$ok" "$bad" "$name"
+}
+
+tap_suite() {
+	local ok bad rc=0
+	run tap as_user make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no installcheck REGRESS= ISOLATION= \
+		PROVE_FLAGS="-j 3 --timer" || rc=$?
+	ok=$(grep -cE '^(\[[0-9:]+\] )?t/.* ok( |$)' "$logs/tap.log") || true
+	bad=$(grep -cE '^t/.*\(Wstat|^(\[[0-9:]+\] )?t/.*(No subtests run|skipped: \(no)' "$logs/tap.log") || true
+	if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+	if [ "$bad" != 0 ]; then
+		tail -n 150 "$logs/tap.log" | sed 's/^/    /'
+		for log in "$copy"/tmp_check/log/regress_log_*; do
+			if [ -e "$log" ] && grep -qE '^not ok|died|^# +Failed' "$log"; then
+				say "    --- $(basename "$log")"
+				tail -n 40 "$log" | sed 's/^/    /'
+			fi
+		done
+	fi
+	grep -E '^(\[[0-9:]+\] )?t/.* ok( |$)' "$logs/tap.log" | sed 's/^/    /' || true
+	count "$ok" "$bad" tap
+}
+
+if wants lint; then
+	step "lint"
+	one layers perl tools/check_layers.pl || true
+	one sql perl tools/check_sql.pl || true
+	one meta perl tools/check_meta.pl || true
+fi
+
+step "build and install (with -Werror)"
+copy_tree "$source_dir" "$copy"
+one build as_user make -s -j 2 -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror ||
+	{ say "$passed passed, $failed failed"; exit 1; }
+one install as_root make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror install ||
+	{ say "$passed passed, $failed failed"; exit 1; }
+
+if wants regress; then
+	step "regression tests"
+	regress_suite regress ISOLATION= TAP_TESTS=
+fi
+if wants isolation; then
+	step "isolation tests"
+	regress_suite isolation REGRESS= TAP_TESTS=
+fi
+if wants tap; then
+	step "TAP tests"
+	tap_suite
+fi
+if wants differential && [ -e "$copy/tools/differential.sh" ]; then
+	step "differential pricing test"
+	one differential as_user bash "$copy/tools/differential.sh" || true
+	tail -n 12 "$logs/differential.log" | sed 's/^/    /'
+fi
+if wants demo; then
+	step "demo"
+	one demo env AIUSAGE_INSTALLED=1 bash "$copy/tools/demo.sh" || true
+fi
+
+say ""
+say "all suites: $((SECONDS - started)) s"
+say "$passed passed, $failed failed"
+[ "$failed" = 0 ]
