@@ -7,7 +7,7 @@ OBJS         = aiusage.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 # The code of the extension, one piece an area, in dependency order.
 # 90_init.sql is generated: the books' pieces wrapped into init().
-INSTALL_SQL  = $(sort $(wildcard install/[0-8]*.sql)) install/90_init.sql install/95_privileges.sql
+INSTALL_SQL  = $(sort $(wildcard install/[0-8]*.sql)) install/90_init.sql install/92_init_function.sql install/95_privileges.sql
 BOOKS_SQL    = $(sort $(wildcard books/tables/*.sql books/views/*.sql))
 
 DATA         = $(sort $(wildcard updates/*.sql))

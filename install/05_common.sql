@@ -1,0 +1,21 @@
+/* Guards that every area uses. */
+
+CREATE FUNCTION aiusage.library_version() RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'aiu_library_version';
+COMMENT ON FUNCTION aiusage.library_version() IS 'Version of the loaded C library; differs from the extension''s version when a server still runs the library of before an upgrade';
+
+CREATE FUNCTION aiusage.looks_like_secret(value text) RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'aiu_looks_like_secret';
+COMMENT ON FUNCTION aiusage.looks_like_secret(text) IS 'Kind of credential that a text seems to hold (an API key, a bearer token, a JWT, a PEM block, ...), or NULL: such text is refused wherever aiusage stores text';
+
+CREATE FUNCTION aiusage.audit_change() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'aiu_audit_change';
+COMMENT ON FUNCTION aiusage.audit_change() IS 'Trigger: writes each changed configuration row to aiusage.audit_log, as the owner of the books';
+
+CREATE FUNCTION aiusage.invalidate_caches() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'aiu_invalidate_caches';
+COMMENT ON FUNCTION aiusage.invalidate_caches() IS 'Trigger: at commit, every session forgets what it has loaded of the group named by the argument: settings, prices, keys or periods';

@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_state.c
+ *	  What this transaction has done to the books: usage written, or folded.
+ *
+ * Two flags of the top-level transaction, cleared by the end-of-transaction
+ * callback.  Commit, abort and prepare callbacks must not fail; these only
+ * assign.  Parallel workers never write usage (inserts are not parallel), so
+ * their events need no case of their own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+
+#include "common/errors.h"
+#include "common/xact_state.h"
+
+/*---- Local variables ----*/
+
+static bool usage_written = false;
+static bool folded = false;
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			usage_written = false;
+			folded = false;
+			break;
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+			break;
+	}
+}
+
+void
+aiu_xact_init(void)
+{
+	RegisterXactCallback(xact_callback, NULL);
+}
+
+void
+aiu_xact_note_usage(void)
+{
+	if (unlikely(folded))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_CONFLICT),
+				 errmsg("cannot book usage in a transaction that has folded rollups"),
+				 errdetail("The fold's snapshot does not list its own transaction, so rows booked after it would never be folded."),
+				 errhint("Commit after aiusage.refresh(), then insert in a new transaction.")));
+	usage_written = true;
+}
+
+void
+aiu_xact_note_fold(void)
+{
+	if (usage_written)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_CONFLICT),
+				 errmsg("cannot fold rollups in a transaction that has booked usage"),
+				 errdetail("The fold's snapshot does not list its own transaction, so its rows would be lost to the rollups."),
+				 errhint("Commit first, then call aiusage.refresh() in a transaction of its own. The views are exact without it.")));
+	folded = true;
+}
