@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger_context.c
+ *	  Settings, incarnation and enum labels that booking needs.
+ *
+ * Loaded on the first row and again after aiusage.setting or aiusage.books
+ * has changed.  The incarnation starts anew here: transaction ids of the
+ * cluster the books came from mean nothing in this one, and would make new
+ * rows look folded.  Whoever books first after a restore sees another system
+ * identifier and raises the incarnation, in its own transaction: the row
+ * lock makes others wait for its outcome, once in the life of a cluster.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/uuid.h"
+
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "common/owner.h"
+#include "ledger/ledger_internal.h"
+
+AIU_FUNCTION(aiu_system_identifier);
+AIU_FUNCTION(aiu_in_extension_script);
+
+/*---- Local variables ----*/
+
+static LedgerContext context;
+
+static Oid
+enum_label(const char *type, const char *label)
+{
+	Oid			nsp = get_namespace_oid("aiusage", false);
+	Oid			typid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										CStringGetDatum(type), ObjectIdGetDatum(nsp));
+	Oid			result = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+										 ObjectIdGetDatum(typid), CStringGetDatum(label));
+
+	if (!OidIsValid(result))
+		elog(ERROR, "enum aiusage.%s has no label \"%s\"", type, label);
+	return result;
+}
+
+static void
+load_enums(LedgerContext *ctx)
+{
+	int			i;
+
+	ctx->kind_usage = enum_label("record_kind", "usage");
+	ctx->status_success = enum_label("usage_status", "success");
+	ctx->stream_partial = enum_label("stream_state", "partial");
+	ctx->stream_estimated = enum_label("stream_state", "estimated");
+	ctx->cost_final = enum_label("cost_state", "final");
+	ctx->cost_estimated = enum_label("cost_state", "estimated");
+	ctx->cost_unpriced = enum_label("cost_state", "unpriced");
+	for (i = AIU_UNPRICED_NO_VERSION; i <= AIU_UNPRICED_OVERFLOW; i++)
+		ctx->unpriced[i] = enum_label("unpriced_reason", aiu_unpriced_label((AiuUnpriced) i));
+}
+
+/*
+ * Read aiusage.setting and aiusage.books.  Returns false when the books'
+ * system identifier is not this cluster's.
+ */
+static bool
+load_settings(LedgerContext *ctx)
+{
+	AiuOwnerSpi save;
+	uint64		row;
+	int64		identifier = 0;
+	bool		isnull;
+	pg_uuid_t  *retained;
+	static const pg_uuid_t nil;
+
+	aiu_owner_spi_begin(&save);
+
+	if (SPI_execute("SELECT system_identifier, incarnation, retained_from FROM aiusage.books", true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the books of aiusage are incomplete: aiusage.books has no row"),
+				 errhint("Restore aiusage.books from a backup; it says which transactions belong to this cluster.")));
+	identifier = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	ctx->incarnation_bits = ((int64) DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull))) << 48;
+	retained = DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	ctx->retained_from = *retained;
+	ctx->retention = memcmp(retained, &nil, sizeof(nil)) != 0;
+
+	ctx->strict_keys = false;
+	ctx->currency = 0;
+	if (SPI_execute("SELECT name, value FROM aiusage.setting", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read aiusage.setting");
+	for (row = 0; row < SPI_processed; row++)
+	{
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2);
+
+		if (strcmp(name, "strict_keys") == 0)
+			ctx->strict_keys = strcmp(value, "on") == 0;
+		else if (strcmp(name, "currency") == 0)
+			ctx->currency = aiu_currency_parse(value, strlen(value));
+	}
+	if (ctx->currency == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("setting \"currency\" is missing or not three letters A-Z"),
+				 errhint("Set it in aiusage.setting, for example to USD.")));
+
+	aiu_owner_spi_end(&save);
+	return (uint64) identifier == GetSystemIdentifier();
+}
+
+/* The books were restored into this cluster: start the next incarnation. */
+static void
+next_incarnation(void)
+{
+	AiuOwnerSpi save;
+	Oid			argtypes[1] = {INT8OID};
+	Datum		values[1];
+
+	values[0] = Int64GetDatum((int64) GetSystemIdentifier());
+	aiu_owner_spi_begin_write(&save);
+	/* the condition again: somebody else may have been first */
+	if (SPI_execute_with_args("UPDATE aiusage.books SET system_identifier = $1, incarnation = incarnation OPERATOR(pg_catalog.+) 1"
+							  " WHERE system_identifier OPERATOR(pg_catalog.<>) $1",
+							  1, argtypes, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not start a new incarnation of the books");
+	aiu_owner_spi_end(&save);
+}
+
+const LedgerContext *
+aiu_ledger_context(void)
+{
+	uint64		generation = aiu_catalog_generation(AIU_CATALOG_SETTINGS);
+
+	if (likely(context.generation == generation))
+		return &context;
+
+	context.generation = 0;
+	load_enums(&context);
+	if (!load_settings(&context))
+	{
+		next_incarnation();
+		/*
+		 * The change is ours and uncommitted, or another's and committed; a
+		 * rollback of ours sends the invalidation that makes us look again.
+		 */
+		generation = aiu_catalog_generation(AIU_CATALOG_SETTINGS);
+		if (!load_settings(&context))
+			elog(ERROR, "could not start a new incarnation of the books");
+	}
+	context.generation = generation;
+	return &context;
+}
+
+Datum
+aiu_system_identifier(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) GetSystemIdentifier());
+}
+
+Datum
+aiu_in_extension_script(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(creating_extension);
+}

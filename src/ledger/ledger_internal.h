@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger_internal.h
+ *	  What the files of the ledger share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AIU_LEDGER_INTERNAL_H
+#define AIU_LEDGER_INTERNAL_H
+
+#include "common/label.h"
+#include "ledger/ledger.h"
+#include "pricing/pricing.h"
+#include "types/amount.h"
+#include "utils/jsonb.h"
+
+/*
+ * What booking needs of settings and catalogues, loaded once and until
+ * aiusage.setting or aiusage.books changes.
+ */
+typedef struct LedgerContext
+{
+	uint64		generation;		/* of AIU_CATALOG_SETTINGS; 0: not loaded */
+	int64		incarnation_bits;	/* incarnation << 48 */
+	pg_uuid_t	retained_from;
+	bool		retention;		/* retained_from is not the nil uuid */
+	bool		strict_keys;
+	AiuCurrency currency;		/* of rows that no book gives one */
+	Oid			kind_usage;
+	Oid			status_success;
+	Oid			stream_partial;
+	Oid			stream_estimated;
+	Oid			cost_final;
+	Oid			cost_estimated;
+	Oid			cost_unpriced;
+	Oid			unpriced[16];	/* by AiuUnpriced */
+} LedgerContext;
+
+extern const LedgerContext *aiu_ledger_context(void);
+
+/* tags: flat, short, no content, no secrets; raises UA422 otherwise */
+extern void aiu_ledger_check_tags(Jsonb *tags);
+
+/* one text column of a row; raises UA422 */
+extern void aiu_ledger_check_label(const AiuLabel *label, const char *column);
+
+/* ingest() and tests ask what the trigger made of the rows of this call */
+extern void aiu_ledger_capture(const pg_uuid_t *id, const AiuAmount *cost, AiuCurrency currency,
+							   AiuUnpriced unpriced, bool matched);
+
+#endif							/* AIU_LEDGER_INTERNAL_H */
