@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
@@ -33,6 +34,7 @@
 
 AIU_FUNCTION(aiu_system_identifier);
 AIU_FUNCTION(aiu_in_extension_script);
+AIU_FUNCTION(aiu_current_incarnation);
 
 /*---- Local variables ----*/
 
@@ -136,6 +138,7 @@ next_incarnation(void)
 							  1, argtypes, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not start a new incarnation of the books");
 	aiu_owner_spi_end(&save);
+	CommandCounterIncrement();
 }
 
 const LedgerContext *
@@ -173,4 +176,11 @@ Datum
 aiu_in_extension_script(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(creating_extension);
+}
+
+/* aiusage.current_incarnation(): starts the next one when the cluster is another */
+Datum
+aiu_current_incarnation(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32((int32) (aiu_ledger_context()->incarnation_bits >> 48));
 }

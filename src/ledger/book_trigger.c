@@ -1,0 +1,456 @@
+/*-------------------------------------------------------------------------
+ *
+ * book_trigger.c
+ *	  The BEFORE INSERT trigger of the ledger: validate, attribute, price,
+ *	  stamp.
+ *
+ * Runs once a row, as the gateway, and must be nearly free: on warm caches
+ * it makes no catalogue lookup, runs no query, takes no lock, and allocates
+ * only the new tuple, in the executor's per-tuple memory.  What it reads
+ * comes from per-backend caches (pricing, attribution, settings) that load
+ * as the books' owner.
+ *
+ * Three kinds of rows come by:
+ * - a gateway's: the extension's columns are NULL, for nobody but the owner
+ *   of the books has the right to insert them;
+ * - the owner's corrections: kind, adjusts, correction and assignment may be
+ *   given, the rest is booked as usual;
+ * - rows already booked elsewhere (cost_state is given): a migration, or
+ *   logical replication.  They are kept as they are.  Only txid is stamped,
+ *   always: it belongs to this cluster.
+ *
+ * The trigger counts nothing: a row that ON CONFLICT DO NOTHING then drops
+ * has come by here all the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "attribution/attribution.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "common/xact_state.h"
+#include "ledger/ledger_columns.h"
+#include "ledger/ledger_internal.h"
+#include "pricing/pricing.h"
+
+AIU_FUNCTION(aiu_book);
+
+#define COLUMN_NAME(name, writer) #name,
+static const char *const column_names[] = {AIU_LEDGER_COLUMNS(COLUMN_NAME)};
+
+#define WRITER_G false
+#define WRITER_A true
+#define COLUMN_OWN(name, writer) WRITER_##writer,
+static const bool column_is_ours[] = {AIU_LEDGER_COLUMNS(COLUMN_OWN)};
+
+/* The labels of a row, checked for length and secrets. */
+static const uint8 label_columns[] = {
+	COL_api_key, COL_provider, COL_model, COL_request_id, COL_trace_id, COL_operation_id, COL_job_id,
+	COL_credential_label, COL_user_id, COL_customer, COL_workflow, COL_origin, COL_provider_account,
+	COL_provider_request_id, COL_requested_model, COL_endpoint, COL_requested_service_tier, COL_service_tier,
+	COL_region, COL_route, COL_fallback_from, COL_error_class
+};
+
+/* One row on its way through. */
+typedef struct Row
+{
+	Datum		values[AIU_LEDGER_NCOLUMNS];
+	bool		isnull[AIU_LEDGER_NCOLUMNS];
+	AiuLabel	labels[AIU_LEDGER_NCOLUMNS];	/* those of label_columns */
+	TimestampTz occurred_at;
+} Row;
+
+#define SET(row, col, datum) \
+	((row)->values[COL_##col] = (datum), (row)->isnull[COL_##col] = false)
+
+/*
+ * Trust attribute numbers only after a look at the names.  Once a statement
+ * and partition (the trigger's FmgrInfo lives that long).
+ */
+static void
+check_relation(FmgrInfo *flinfo, Relation rel)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	int			i;
+
+	if (likely(flinfo->fn_extra == (void *) tupdesc))
+		return;
+	if (tupdesc->natts < AIU_LEDGER_NCOLUMNS)
+		goto mismatch;
+	for (i = 0; i < AIU_LEDGER_NCOLUMNS; i++)
+		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), column_names[i]) != 0)
+			goto mismatch;
+	flinfo->fn_extra = (void *) tupdesc;
+	return;
+
+mismatch:
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" does not have the columns of this version of aiusage", RelationGetRelationName(rel)),
+			 errhint("After an upgrade run ALTER EXTENSION aiusage UPDATE and SELECT aiusage.init(); partitions are made by aiusage.make_partitions().")));
+}
+
+static void
+require(const Row *row, int column)
+{
+	if (unlikely(row->isnull[column]))
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in required column \"%s\"", column_names[column]),
+				 errdetail("A usage row needs at least api_key, provider, model and usage.")));
+}
+
+static void
+take_labels(Row *row)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(label_columns); i++)
+	{
+		int			col = label_columns[i];
+		struct varlena *v;
+
+		if (row->isnull[col])
+		{
+			row->labels[col].s = NULL;
+			row->labels[col].len = 0;
+			continue;
+		}
+		v = PG_DETOAST_DATUM_PACKED(row->values[col]);
+		row->labels[col].s = VARDATA_ANY(v);
+		row->labels[col].len = VARSIZE_ANY_EXHDR(v);
+		aiu_ledger_check_label(&row->labels[col], column_names[col]);
+	}
+	for (i = 0; i < 3; i++)		/* api_key, provider, model */
+		if (row->labels[label_columns[i]].len == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_INVALID),
+					 errmsg("column \"%s\" must not be empty", column_names[label_columns[i]])));
+}
+
+static void
+check_id(const pg_uuid_t *id, const LedgerContext *ctx, TimestampTz now)
+{
+	if (unlikely(!aiu_uuid_is_v7(id)))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("the id of a usage row must be a UUIDv7"),
+				 errdetail("Version %d was sent; the ledger is partitioned and ordered by the time in the id.", id->data[6] >> 4),
+				 errhint("Leave id out, send aiusage.uuid_v7(), or derive it: aiusage.event_id(request_id, occurred_at, attempt).")));
+	if (unlikely(aiu_uuid_time(id) > now + AIU_ID_AHEAD))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("the id of a usage row is too far in the future"),
+				 errdetail("Its time is %s, the server's is %s.",
+						   pstrdup(timestamptz_to_str(aiu_uuid_time(id))), pstrdup(timestamptz_to_str(now))),
+				 errhint("At most 1 hour ahead is allowed. Check the gateway's clock.")));
+	if (unlikely(ctx->retention && memcmp(id, &ctx->retained_from, UUID_LEN) < 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_CONFLICT),
+				 errmsg("the id of a usage row is older than what the ledger retains"),
+				 errdetail("Its time is %s; rows are retained from %s, and whether this one was booked is no longer known.",
+						   pstrdup(timestamptz_to_str(aiu_uuid_time(id))),
+						   pstrdup(timestamptz_to_str(aiu_uuid_time(&ctx->retained_from))))));
+}
+
+static void
+take_time(Row *row, TimestampTz id_time)
+{
+	if (row->isnull[COL_occurred_at])
+	{
+		SET(row, occurred_at, TimestampTzGetDatum(id_time));
+		row->occurred_at = id_time;
+		return;
+	}
+	row->occurred_at = DatumGetTimestampTz(row->values[COL_occurred_at]);
+	if (unlikely(TIMESTAMP_NOT_FINITE(row->occurred_at) ||
+				 row->occurred_at < id_time - AIU_EVENT_BEFORE_ID ||
+				 row->occurred_at > id_time + AIU_EVENT_AFTER_ID))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("occurred_at does not fit the time in the id"),
+				 errdetail("occurred_at is %s, the id's time is %s; it may be at most 2 days before and 1 hour after.",
+						   pstrdup(timestamptz_to_str(row->occurred_at)), pstrdup(timestamptz_to_str(id_time))),
+				 errhint("Derive the id of a late event from its time: aiusage.event_id(request_id, occurred_at) or aiusage.uuid_v7(occurred_at).")));
+}
+
+static void
+check_range(const Row *row, int column, int64 value, int64 min, int64 max)
+{
+	if (unlikely(value < min || value > max))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("column \"%s\" is out of range", column_names[column]),
+				 errdetail("The value is %lld, allowed is %lld to %lld.", (long long) value, (long long) min, (long long) max)));
+}
+
+static void
+check_numbers(const Row *row)
+{
+	if (!row->isnull[COL_latency_ms])
+		check_range(row, COL_latency_ms, DatumGetInt32(row->values[COL_latency_ms]), 0, PG_INT32_MAX);
+	if (!row->isnull[COL_ttft_ms])
+		check_range(row, COL_ttft_ms, DatumGetInt32(row->values[COL_ttft_ms]), 0, PG_INT32_MAX);
+	if (!row->isnull[COL_retries])
+		check_range(row, COL_retries, DatumGetInt16(row->values[COL_retries]), 0, PG_INT16_MAX);
+	if (!row->isnull[COL_status_code])
+		check_range(row, COL_status_code, DatumGetInt16(row->values[COL_status_code]), 100, 599);
+	if (!row->isnull[COL_accepted])
+		check_range(row, COL_accepted, DatumGetInt32(row->values[COL_accepted]), 0, PG_INT32_MAX);
+	check_range(row, COL_attempt, DatumGetInt16(row->values[COL_attempt]), 1, PG_INT16_MAX);
+}
+
+/*
+ * Whose request is it, and may it be made?  What names a hold or says spent
+ * is money that is gone: it is booked whatever the rules say.
+ */
+static void
+attribute(Row *row, const LedgerContext *ctx, AiuAttribution *owner)
+{
+	bool		spent = !row->isnull[COL_hold_id] ||
+		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
+
+	aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
+				  &row->labels[COL_endpoint], row->occurred_at, owner);
+
+	if (likely(spent || (owner->status == AIU_KEY_ACTIVE && owner->route_allowed && owner->assignment != 0)))
+		return;
+
+	if (owner->status == AIU_KEY_DISABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_NOT_ALLOWED),
+				 errmsg("key \"%.*s\" is disabled", row->labels[COL_api_key].len, row->labels[COL_api_key].s),
+				 errhint("Ask its owner to enable it. Money that is spent already is booked with spent = true.")));
+	if (owner->status == AIU_KEY_ACTIVE && !owner->route_allowed)
+	{
+		const AiuLabel *part = strcmp(owner->refused_part, "provider") == 0 ? &row->labels[COL_provider] :
+			strcmp(owner->refused_part, "model") == 0 ? &row->labels[COL_model] : &row->labels[COL_endpoint];
+
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_NOT_ALLOWED),
+				 errmsg("key \"%.*s\" is not allowed to use %s \"%.*s\"",
+						row->labels[COL_api_key].len, row->labels[COL_api_key].s,
+						owner->refused_part, part->len, part->s ? part->s : ""),
+				 errhint("Change the key's allowed %ss with aiusage.put_key(). Money that is spent already is booked with spent = true.",
+						 owner->refused_part)));
+	}
+	if (ctx->strict_keys)
+	{
+		if (owner->status == AIU_KEY_UNKNOWN)
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_UNKNOWN),
+					 errmsg("key \"%.*s\" is unknown", row->labels[COL_api_key].len, row->labels[COL_api_key].s),
+					 errdetail("Setting strict_keys is on: usage without an owner is refused."),
+					 errhint("Register the key with aiusage.put_key().")));
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_UNKNOWN),
+				 errmsg("key \"%.*s\" has no owner at that time", row->labels[COL_api_key].len, row->labels[COL_api_key].s),
+				 errdetail("Setting strict_keys is on: usage without an owner is refused."),
+				 errhint("Give the key an assignment with aiusage.put_key().")));
+	}
+}
+
+static AiuAmount *
+amount_datum(int128 value, AiuCurrency currency)
+{
+	AiuAmount  *amount = palloc(sizeof(AiuAmount));
+
+	if (!aiu_amount_pack(amount, value, currency))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cost out of range")));
+	return amount;
+}
+
+static void
+price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceResult *result)
+{
+	AiuPriceRequest req;
+
+	req.book.s = owner->price_book;
+	req.book.len = owner->price_book ? strlen(owner->price_book) : 0;
+	req.provider = row->labels[COL_provider];
+	req.model = row->labels[COL_model];
+	req.service_tier = row->labels[COL_service_tier];
+	req.endpoint = row->labels[COL_endpoint];
+	req.region = row->labels[COL_region];
+	req.at = row->occurred_at;
+	req.usage = (const AiuUsage *) DatumGetPointer(row->values[COL_usage]);
+
+	aiu_price(&req, result);
+
+	if (result->currency == 0)
+		result->currency = ctx->currency;
+	if (result->version != 0)
+		SET(row, price_version, Int32GetDatum(result->version));
+
+	if (result->unpriced == AIU_PRICED)
+	{
+		bool		estimated = false;
+
+		if (!row->isnull[COL_stream_state])
+		{
+			Oid			state = DatumGetObjectId(row->values[COL_stream_state]);
+
+			estimated = state == ctx->stream_partial || state == ctx->stream_estimated;
+		}
+		SET(row, cost, PointerGetDatum(amount_datum(result->cost, result->currency)));
+		SET(row, cost_by_unit, PointerGetDatum(aiu_unit_costs_build(result->currency, result->components, result->ncomponents)));
+		SET(row, cost_state, ObjectIdGetDatum(estimated ? ctx->cost_estimated : ctx->cost_final));
+	}
+	else
+	{
+		SET(row, cost_by_unit, PointerGetDatum(aiu_unit_costs_build(result->currency, NULL, 0)));
+		SET(row, cost_state, ObjectIdGetDatum(ctx->cost_unpriced));
+		SET(row, unpriced_reason, ObjectIdGetDatum(ctx->unpriced[result->unpriced]));
+	}
+}
+
+/*
+ * Columns that aiusage writes, in a row that is not booked yet.  The owner's
+ * corrections may say what they correct and whose it is.
+ */
+static void
+check_not_filled(const Row *row)
+{
+	int			i;
+
+	for (i = 0; i < AIU_LEDGER_NCOLUMNS; i++)
+	{
+		if (likely(!column_is_ours[i] || row->isnull[i]))
+			continue;
+		if (i == COL_assignment || i == COL_correction || i == COL_adjusts || i == COL_kind || i == COL_txid)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("column \"%s\" is written by aiusage", column_names[i]),
+				 errdetail("A row that was booked elsewhere carries cost_state too; this one does not."),
+				 errhint("Leave it out, or fill in every column of a booked row to keep it as it is.")));
+	}
+}
+
+static void
+book(Row *row, const LedgerContext *ctx, TimestampTz now)
+{
+	const pg_uuid_t *id = DatumGetUUIDP(row->values[COL_id]);
+	AiuAttribution owner;
+	AiuPriceResult result;
+
+	check_not_filled(row);
+	if (row->isnull[COL_status])
+		SET(row, status, ObjectIdGetDatum(ctx->status_success));
+	if (row->isnull[COL_kind])
+		SET(row, kind, ObjectIdGetDatum(ctx->kind_usage));
+	else if (DatumGetObjectId(row->values[COL_kind]) != ctx->kind_usage)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("a correction must come with its cost"),
+				 errhint("Use aiusage.adjust(), aiusage.reattribute() or aiusage.record_outcome().")));
+	if (row->isnull[COL_attempt])
+		SET(row, attempt, Int16GetDatum(1));
+	check_numbers(row);
+	row->values[COL_usage] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row->values[COL_usage]));
+
+	attribute(row, ctx, &owner);
+	if (row->isnull[COL_assignment] && owner.assignment != 0)
+		SET(row, assignment, Int64GetDatum(owner.assignment));
+	price(row, ctx, &owner, &result);
+	SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
+	SET(row, recorded_at, TimestampTzGetDatum(now));
+
+	aiu_ledger_capture(id, row->isnull[COL_cost] ? NULL : DatumGetAmountP(row->values[COL_cost]),
+					   result.currency, result.unpriced, !row->isnull[COL_assignment]);
+}
+
+/* A row booked elsewhere: what it must have to be a row at all. */
+static void
+keep(Row *row, const LedgerContext *ctx, TimestampTz now)
+{
+	if (row->isnull[COL_status])
+		SET(row, status, ObjectIdGetDatum(ctx->status_success));
+	if (row->isnull[COL_kind])
+		SET(row, kind, ObjectIdGetDatum(ctx->kind_usage));
+	if (row->isnull[COL_attempt])
+		SET(row, attempt, Int16GetDatum(1));
+	if (row->isnull[COL_recorded_at])
+		SET(row, recorded_at, TimestampTzGetDatum(now));
+	if (row->isnull[COL_invoice_period])
+	{
+		AiuAttribution owner;
+
+		aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
+					  &row->labels[COL_endpoint], row->occurred_at, &owner);
+		SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
+	}
+	if (row->isnull[COL_cost_by_unit])
+		SET(row, cost_by_unit,
+			PointerGetDatum(aiu_unit_costs_build(row->isnull[COL_cost] ? ctx->currency :
+												 aiu_amount_currency(DatumGetAmountP(row->values[COL_cost])), NULL, 0)));
+	if ((DatumGetObjectId(row->values[COL_cost_state]) == ctx->cost_unpriced) == !row->isnull[COL_cost])
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("cost and cost_state contradict each other"),
+				 errdetail("A row has a cost unless its cost_state is unpriced.")));
+}
+
+Datum
+aiu_book(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc;
+	const LedgerContext *ctx;
+	Row			row;
+	TimestampTz now;
+	const pg_uuid_t *id;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("aiusage.book() must be fired BEFORE INSERT, FOR EACH ROW")));
+
+	check_relation(fcinfo->flinfo, trigdata->tg_relation);
+	tupdesc = RelationGetDescr(trigdata->tg_relation);
+	if (unlikely(tupdesc->natts != AIU_LEDGER_NCOLUMNS))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"%s\" has columns of its own", RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Keep additional columns in a table beside the ledger, by id.")));
+
+	ctx = aiu_ledger_context();
+	aiu_xact_note_usage();
+	now = GetCurrentTimestamp();
+
+	heap_deform_tuple(trigdata->tg_trigtuple, tupdesc, row.values, row.isnull);
+
+	require(&row, COL_id);
+	require(&row, COL_api_key);
+	require(&row, COL_provider);
+	require(&row, COL_model);
+	require(&row, COL_usage);
+	id = DatumGetUUIDP(row.values[COL_id]);
+	check_id(id, ctx, now);
+	take_labels(&row);
+	take_time(&row, aiu_uuid_time(id));
+	if (!row.isnull[COL_tags])
+		aiu_ledger_check_tags(DatumGetJsonbP(row.values[COL_tags]));
+
+	if (likely(row.isnull[COL_cost_state]))
+		book(&row, ctx, now);
+	else
+		keep(&row, ctx, now);
+
+	SET(&row, txid, Int64GetDatum(ctx->incarnation_bits |
+								  (int64) U64FromFullTransactionId(GetTopFullTransactionId())));
+
+	return PointerGetDatum(heap_form_tuple(tupdesc, row.values, row.isnull));
+}
