@@ -19,3 +19,8 @@ CREATE FUNCTION aiusage.invalidate_caches() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'aiu_invalidate_caches';
 COMMENT ON FUNCTION aiusage.invalidate_caches() IS 'Trigger: at commit, every session forgets what it has loaded of the group named by the argument: settings, prices, keys or periods';
+
+CREATE FUNCTION aiusage.acting_role() RETURNS text
+	LANGUAGE c STABLE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'aiu_acting_role';
+COMMENT ON FUNCTION aiusage.acting_role() IS 'The role that acts (SET ROLE, or the login role), also inside functions that run as the owner of the books';

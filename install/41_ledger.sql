@@ -50,10 +50,16 @@ CREATE FUNCTION aiusage.append_only() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'aiu_append_only';
 COMMENT ON FUNCTION aiusage.append_only() IS 'Trigger of the ledger: refuses UPDATE, DELETE and TRUNCATE (UA403)';
 
-CREATE FUNCTION aiusage.last_booked(OUT id uuid, OUT cost numeric, OUT currency text, OUT unpriced_reason text, OUT matched boolean)
+CREATE FUNCTION aiusage.capture_start(row_limit int) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_capture_start';
+COMMENT ON FUNCTION aiusage.capture_start(int) IS 'Makes this session remember what the trigger makes of the next rows it sends, up to that many; 0 forgets. UA422 above a million';
+
+CREATE FUNCTION aiusage.captured()
+	RETURNS TABLE (seen int, id uuid, cost numeric, currency text, unpriced_reason text, matched boolean)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'aiu_last_booked';
-COMMENT ON FUNCTION aiusage.last_booked() IS 'What the trigger made of the row that this session sent last: for aiusage.ingest(), since a gateway may not read costs. Says nothing about whether the row was stored';
+	AS 'MODULE_PATHNAME', 'aiu_captured';
+COMMENT ON FUNCTION aiusage.captured() IS 'What the trigger made of the rows that this session has sent since aiusage.capture_start(), in order: a gateway may not read costs, so aiusage.ingest() answers from here. Says nothing about whether a row was stored';
 
 CREATE FUNCTION aiusage.owner_price_row(version int, book text, provider text, model text, usage aiusage.usage, at timestamptz,
 		service_tier text, endpoint text, region text,

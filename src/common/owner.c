@@ -33,6 +33,7 @@
 #include "common/owner.h"
 
 AIU_FUNCTION(aiu_call_as_owner);
+AIU_FUNCTION(aiu_acting_role);
 
 static void
 become_owner(AiuOwnerSpi *save)
@@ -93,6 +94,13 @@ aiu_owner_acting_role(void)
 	return GetOuterUserId();
 }
 
+/* aiusage.acting_role() RETURNS text */
+Datum
+aiu_acting_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(GetUserNameFromId(aiu_owner_acting_role(), false)));
+}
+
 /*
  * aiu_call_as_owner
  *		Body of the SQL functions that act on the books for a role that may
@@ -147,9 +155,7 @@ aiu_call_as_owner(PG_FUNCTION_ARGS)
 	 */
 	if (retset)
 	{
-#if PG_VERSION_NUM >= 150000
 		InitMaterializedSRF(fcinfo, 0);
-#endif
 	}
 
 	aiu_owner_spi_begin_write(&save);

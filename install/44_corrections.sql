@@ -1,0 +1,278 @@
+/*
+ * Corrections: new rows that point at old ones.  The outer functions are for
+ * administrators and run their owner_ bodies as the owner of the books, who
+ * alone may insert what aiusage computes.
+ */
+
+CREATE FUNCTION aiusage.adjust(id uuid, usage aiusage.usage, reason text, ticket text)
+	RETURNS uuid
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
+COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the row''s own price version, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. UA404: no such row; UA409: not a usage row, or corrected already; UA422: no reason, or bad usage';
+
+CREATE FUNCTION aiusage.reattribute(filters jsonb, assignment bigint, reason text, ticket text, dry_run boolean DEFAULT true)
+	RETURNS TABLE (from_assignment bigint, to_assignment bigint, row_count bigint, cost numeric, currency text, booked boolean)
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
+COMMENT ON FUNCTION aiusage.reattribute(jsonb, bigint, text, text, boolean) IS 'Moves booked usage to another assignment: a reversal and a corrected row for each row that the filters select and that is not there already. Filters (at least one): from, to (occurred_at, to exclusive), api_key, provider, model, customer, workflow, user_id, assignment, unmatched (true), ids (array). dry_run (the default) only reports. One row a former assignment and currency. UA404: no such assignment; UA422: unknown or missing filter, no reason';
+
+CREATE FUNCTION aiusage.record_outcome(id uuid, accepted int, note text DEFAULT NULL)
+	RETURNS uuid
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
+COMMENT ON FUNCTION aiusage.record_outcome(uuid, int, text) IS 'Adds what was learned later: accepted results of a booked request (negative takes back). Returns the id of the outcome row. UA404: no such row; UA409: not a usage row; UA422: accepted is NULL or zero';
+
+CREATE FUNCTION aiusage.owner_open_correction(action text, reason text, ticket text, parameters jsonb)
+	RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	number bigint;
+BEGIN
+	IF action <> 'record_outcome' AND coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'a correction needs a reason',
+			HINT = 'Say why in words; an auditor reads it.';
+	END IF;
+	IF octet_length(reason) > 1024 OR octet_length(ticket) > 256 THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'reason or ticket too long',
+			DETAIL = 'A reason has at most 1024 bytes, a ticket 256.';
+	END IF;
+	IF aiusage.looks_like_secret(reason) IS NOT NULL OR aiusage.looks_like_secret(ticket) IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'reason or ticket seems to hold a secret';
+	END IF;
+	INSERT INTO aiusage.correction (action, reason, ticket, parameters, session_role, role)
+	VALUES (action, reason, ticket, parameters, session_user, aiusage.acting_role())
+	RETURNING correction INTO number;
+	RETURN number;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_open_correction(text, text, text, jsonb) IS 'Records who corrects the ledger and why; returns the correction''s number. UA422 without a reason';
+
+/*
+ * Writes the reversal and the corrected row of each original.  new_usage
+ * NULL keeps the usage and the cost; new_assignment NULL keeps the owner.
+ */
+CREATE FUNCTION aiusage.owner_correct(originals uuid[], number bigint, new_usage aiusage.usage, new_assignment bigint)
+	RETURNS SETOF uuid
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	o aiusage.usage_record;
+	c record;
+	still_open boolean;
+	period int;
+	at timestamptz;
+	corrected uuid;
+BEGIN
+	FOR o IN SELECT * FROM aiusage.usage_record AS u WHERE u.id = ANY (originals) ORDER BY u.id
+	LOOP
+		-- One correction of a row at a time; the second sees the first's reversal.
+		PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.correct ' || o.id::text, 0));
+		IF EXISTS (SELECT FROM aiusage.usage_record AS r WHERE r.adjusts = o.id AND r.kind = 'reversal') THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA409',
+				MESSAGE = format('row %s has been corrected already', o.id),
+				HINT = format('Correct the row that took its place: %s.', (SELECT r.id FROM aiusage.usage_record AS r
+					WHERE r.adjusts = o.id AND r.kind = 'usage' LIMIT 1));
+		END IF;
+
+		IF new_usage IS NULL THEN
+			SELECT o.cost AS cost, o.cost_by_unit AS cost_by_unit, o.price_version AS price_version, o.unpriced_reason::text AS unpriced_reason INTO c;
+		ELSE
+			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version,
+				(SELECT k.price_book FROM aiusage.api_key AS k WHERE k.api_key = o.api_key),
+				o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+		END IF;
+
+		-- While the original's period is open the correction belongs to its day; later, to today.
+		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+		at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
+		period := CASE WHEN still_open THEN o.invoice_period END;
+
+		INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
+			price_version, invoice_period, status, stream_state, cost_state, unpriced_reason, kind, attempt, retries, status_code,
+			streamed, cache_hit, api_key, provider, model, usage, cost_by_unit, accepted, latency_ms, ttft_ms,
+			request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
+			provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
+			error_class, tags)
+		VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), - o.cost, - o.list_cost, - o.charge, o.assignment, number, o.id,
+			o.price_version, period, o.status, o.stream_state, o.cost_state, o.unpriced_reason, 'reversal', o.attempt, o.retries, o.status_code,
+			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, - o.cost_by_unit, o.accepted, NULL, NULL,
+			o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
+			o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
+			o.error_class, o.tags);
+
+		corrected := aiusage.uuid_v7(at);
+		INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, provider_cost, assignment, correction, adjusts,
+			hold_id, price_version, invoice_period, latency_ms, ttft_ms, accepted, status, stream_state, cost_state, unpriced_reason,
+			quota_state, kind, attempt, retries, status_code, streamed, cache_hit, spent, api_key, provider, model, usage, cost_by_unit,
+			request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
+			provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
+			error_class, tags)
+		VALUES (corrected, at, clock_timestamp(), c.cost,
+			CASE WHEN new_usage IS NULL THEN o.list_cost END, CASE WHEN new_usage IS NULL THEN o.charge END,
+			o.provider_cost, coalesce(new_assignment, o.assignment), number, o.id,
+			NULL, c.price_version,
+			-- another cost center may have another calendar: the trigger finds the period then
+			CASE WHEN new_assignment IS NULL THEN period END,
+			o.latency_ms, o.ttft_ms, o.accepted, o.status, o.stream_state,
+			CASE WHEN c.cost IS NULL THEN 'unpriced'
+				WHEN new_usage IS NULL THEN o.cost_state
+				WHEN o.stream_state IN ('partial', 'estimated') THEN 'estimated'
+				ELSE 'final' END::aiusage.cost_state,
+			c.unpriced_reason::aiusage.unpriced_reason,
+			NULL, 'usage', o.attempt, o.retries, o.status_code, o.streamed, o.cache_hit, o.spent, o.api_key, o.provider, o.model,
+			coalesce(new_usage, o.usage), c.cost_by_unit,
+			o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
+			o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
+			o.error_class, o.tags);
+		UPDATE aiusage.correction AS x SET row_count = x.row_count + 2 WHERE x.correction = number;
+		RETURN NEXT corrected;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_correct(uuid[], bigint, aiusage.usage, bigint) IS 'Writes the reversal and the corrected row of each original; returns the corrected ids. UA409 when one was corrected already';
+
+CREATE FUNCTION aiusage.owner_adjust(id uuid, usage aiusage.usage, reason text, ticket text)
+	RETURNS uuid
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	original_kind aiusage.record_kind;
+BEGIN
+	IF usage IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'the corrected usage must not be null',
+			HINT = 'To take a row back altogether, adjust it to ''{}''.';
+	END IF;
+	original_kind := (SELECT u.kind FROM aiusage.usage_record AS u WHERE u.id = owner_adjust.id);
+	IF original_kind IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA404',
+			MESSAGE = format('no ledger row has id %s', coalesce(id::text, 'null'));
+	ELSIF original_kind <> 'usage' THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('row %s is itself a correction (%s)', id, original_kind),
+			HINT = 'Correct a row of kind usage.';
+	END IF;
+	RETURN (SELECT c FROM aiusage.owner_correct(ARRAY[id],
+		aiusage.owner_open_correction('adjust', reason, ticket, jsonb_build_object('id', id, 'usage', usage::jsonb)),
+		usage, NULL) AS c);
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_adjust(uuid, aiusage.usage, text, text) IS 'Body of aiusage.adjust(), as the owner of the books';
+
+CREATE FUNCTION aiusage.owner_reattribute(filters jsonb, assignment bigint, reason text, ticket text, dry_run boolean)
+	RETURNS TABLE (from_assignment bigint, to_assignment bigint, row_count bigint, cost numeric, currency text, booked boolean)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	target bigint := assignment;
+	f record;
+	stray text;
+	selected uuid[];
+BEGIN
+	IF filters IS NULL OR jsonb_typeof(filters) <> 'object' OR filters = '{}' THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'filters must be a JSON object with at least one filter',
+			HINT = 'For example {"api_key": "search", "from": "2026-11-01", "to": "2026-12-01"}.';
+	END IF;
+	stray := (SELECT min(k) FROM jsonb_object_keys(filters) AS k
+		WHERE k <> ALL (ARRAY['from', 'to', 'api_key', 'provider', 'model', 'customer', 'workflow', 'user_id', 'assignment', 'unmatched', 'ids']));
+	IF stray IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = format('unknown filter "%s"', left(stray, 63)),
+			HINT = 'Filters are from, to, api_key, provider, model, customer, workflow, user_id, assignment, unmatched and ids.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM aiusage.key_assignment AS a WHERE a.assignment = target) THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA404',
+			MESSAGE = format('assignment %s does not exist', coalesce(target::text, 'null')),
+			HINT = 'aiusage.key_assignment lists them; aiusage.put_key() makes one.';
+	END IF;
+	SELECT r.* INTO f FROM jsonb_to_record(filters) AS r ("from" timestamptz, "to" timestamptz, api_key text, provider text, model text,
+		customer text, workflow text, user_id text, assignment bigint, unmatched boolean, ids uuid[]);
+
+	selected := ARRAY(SELECT u.id FROM aiusage.usage_record AS u
+		WHERE u.kind = 'usage'
+		  AND u.assignment IS DISTINCT FROM target
+		  AND (f."from" IS NULL OR u.occurred_at >= f."from" AND u.id >= aiusage.id_floor(f."from" - interval '1 hour'))
+		  AND (f."to" IS NULL OR u.occurred_at < f."to" AND u.id < aiusage.id_floor(f."to" + interval '2 days 1 second'))
+		  AND (f.api_key IS NULL OR u.api_key = f.api_key)
+		  AND (f.provider IS NULL OR u.provider = f.provider)
+		  AND (f.model IS NULL OR u.model = f.model)
+		  AND (f.customer IS NULL OR u.customer = f.customer)
+		  AND (f.workflow IS NULL OR u.workflow = f.workflow)
+		  AND (f.user_id IS NULL OR u.user_id = f.user_id)
+		  AND (f.assignment IS NULL OR u.assignment = f.assignment)
+		  AND (f.unmatched IS NOT TRUE OR u.assignment IS NULL)
+		  AND (f.ids IS NULL OR u.id = ANY (f.ids))
+		  AND NOT EXISTS (SELECT FROM aiusage.usage_record AS r WHERE r.adjusts = u.id AND r.kind = 'reversal')
+		ORDER BY u.id);
+
+	RETURN QUERY
+		SELECT u.assignment, target, count(*), sum(u.cost::numeric), aiusage.currency(u.cost_by_unit), NOT coalesce(dry_run, true)
+		FROM aiusage.usage_record AS u
+		WHERE u.id = ANY (selected)
+		GROUP BY u.assignment, aiusage.currency(u.cost_by_unit)
+		ORDER BY u.assignment NULLS FIRST, aiusage.currency(u.cost_by_unit);
+
+	IF dry_run IS FALSE AND cardinality(selected) > 0 THEN
+		PERFORM aiusage.owner_correct(selected,
+			aiusage.owner_open_correction('reattribute', reason, ticket, jsonb_build_object('filters', filters, 'assignment', target)),
+			NULL, target);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_reattribute(jsonb, bigint, text, text, boolean) IS 'Body of aiusage.reattribute(), as the owner of the books';
+
+CREATE FUNCTION aiusage.owner_record_outcome(id uuid, accepted int, note text)
+	RETURNS uuid
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	o aiusage.usage_record;
+	still_open boolean;
+	at timestamptz;
+	outcome uuid;
+	number bigint;
+BEGIN
+	IF owner_record_outcome.accepted IS NULL OR owner_record_outcome.accepted = 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'accepted must be a number other than zero',
+			HINT = 'It adds to what is recorded: 1 for one more accepted result, -1 to take one back.';
+	END IF;
+	SELECT * INTO o FROM aiusage.usage_record AS u WHERE u.id = owner_record_outcome.id;
+	IF o.id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA404',
+			MESSAGE = format('no ledger row has id %s', coalesce(owner_record_outcome.id::text, 'null'));
+	ELSIF o.kind <> 'usage' THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('row %s is a correction (%s)', o.id, o.kind),
+			HINT = 'Record the outcome of a row of kind usage.';
+	END IF;
+	number := aiusage.owner_open_correction('record_outcome', note, NULL,
+		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
+	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+	at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
+	outcome := aiusage.uuid_v7(at);
+	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,
+		status, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id, customer,
+		workflow, endpoint, service_tier, region)
+	VALUES (outcome, at, clock_timestamp(), aiusage.amount(0, aiusage.currency(o.cost_by_unit)), o.assignment, number, o.id,
+		CASE WHEN still_open THEN o.invoice_period END, owner_record_outcome.accepted,
+		o.status, 'final', 'outcome', o.attempt, o.api_key, o.provider, o.model, '{}', format('{"%s": {}}', aiusage.currency(o.cost_by_unit))::aiusage.unit_costs,
+		o.request_id, o.operation_id, o.user_id, o.customer, o.workflow, o.endpoint, o.service_tier, o.region);
+	UPDATE aiusage.correction AS x SET row_count = 1 WHERE x.correction = number;
+	RETURN outcome;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_record_outcome(uuid, int, text) IS 'Body of aiusage.record_outcome(), as the owner of the books';
