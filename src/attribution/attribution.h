@@ -27,10 +27,24 @@ typedef struct AiuAttribution
 	bool		route_allowed;	/* provider, model and endpoint are within the key's lists */
 	const char *refused_part;	/* "provider", "model" or "endpoint" when not */
 	const char *price_book;		/* NUL-terminated, or NULL: the default book */
+	const char *charge_book;	/* NUL-terminated, or NULL: the usage is not charged on */
 } AiuAttribution;
 
+/*
+ * The names in the result belong to the cache: valid until the next call of
+ * aiu_attribute() in this backend.  endpoint->s may be NULL: not said, which
+ * is allowed only for a key without a list of endpoints.  A provider or model
+ * that is not said is not judged.
+ */
 extern void aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *model,
 						  const AiuLabel *endpoint, TimestampTz at, AiuAttribution *result);
+
+/*
+ * Billing time.  A period is calendar * AIU_PERIOD_FACTOR + year * 12 +
+ * month - 1 of its first day in the calendar's zone.
+ */
+#define AIU_PERIOD_FACTOR	100000
+#define AIU_CALENDAR_GLOBAL 1
 
 /*
  * The period a row of this calendar and time is billed in: the period the

@@ -1,0 +1,40 @@
+/*
+ * Who usage is charged to.  An entity has an id, which never changes and is
+ * what assignments and limits name, and a name for people: a rename is not a
+ * move.  Entities that a key names and nobody has described yet are made by
+ * aiusage.put_key() with the id as their name.
+ */
+
+CREATE TABLE aiusage.team (
+	team text PRIMARY KEY CHECK (octet_length(team) BETWEEN 1 AND 256),
+	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE aiusage.team IS 'Teams that usage is attributed to';
+COMMENT ON COLUMN aiusage.team.team IS 'Id, at most 256 bytes; never changes';
+COMMENT ON COLUMN aiusage.team.name IS 'Name for people; may change at any time';
+COMMENT ON COLUMN aiusage.team.created_at IS 'When it was entered';
+
+CREATE TABLE aiusage.cost_center (
+	cost_center text PRIMARY KEY CHECK (octet_length(cost_center) BETWEEN 1 AND 256),
+	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256),
+	calendar int,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE aiusage.cost_center IS 'Cost centers that usage is charged to';
+COMMENT ON COLUMN aiusage.cost_center.cost_center IS 'Id, at most 256 bytes; never changes';
+COMMENT ON COLUMN aiusage.cost_center.name IS 'Name for people; may change at any time';
+COMMENT ON COLUMN aiusage.cost_center.calendar IS 'Billing calendar that its usage is invoiced by; NULL: the global one (1). A change holds for rows booked from then on';
+COMMENT ON COLUMN aiusage.cost_center.created_at IS 'When it was entered';
+
+CREATE TABLE aiusage.customer (
+	customer text PRIMARY KEY CHECK (octet_length(customer) BETWEEN 1 AND 256),
+	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256),
+	plan_tier text CHECK (octet_length(plan_tier) BETWEEN 1 AND 256),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE aiusage.customer IS 'Customers whose use of a product causes usage';
+COMMENT ON COLUMN aiusage.customer.customer IS 'Id, at most 256 bytes; never changes';
+COMMENT ON COLUMN aiusage.customer.name IS 'Name for people; may change at any time';
+COMMENT ON COLUMN aiusage.customer.plan_tier IS 'The plan the customer is on, for limits and charges by plan; NULL: not said';
+COMMENT ON COLUMN aiusage.customer.created_at IS 'When it was entered';

@@ -1,0 +1,56 @@
+/*
+ * Triggers of the configuration tables of ownership, periods and access:
+ *   a_check_*    refuse what must not be stored, before anything else
+ *   b_guard_*    keep what is used from being changed
+ *   audit_change every change, to aiusage.audit_log
+ *   invalidate_caches  what sessions remember (also for replicated changes)
+ */
+
+DO $do$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		SELECT * FROM (VALUES
+			('team', 'keys', NULL),
+			('cost_center', 'keys', NULL),
+			('customer', 'keys', NULL),
+			('api_key', 'keys', NULL),
+			('key_assignment', 'keys', 'guard_assignment'),
+			('key_credential', 'keys', NULL),
+			('billing_calendar', 'periods', 'guard_calendar'),
+			('invoice_period', 'periods', 'guard_period'),
+			('access_grant', NULL, NULL)
+		) AS v (relation, cache, guard)
+	LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS a_check_labels ON aiusage.%I', t.relation);
+		EXECUTE format('CREATE TRIGGER a_check_labels BEFORE INSERT OR UPDATE ON aiusage.%I '
+			'FOR EACH ROW EXECUTE FUNCTION aiusage.check_labels()', t.relation);
+
+		IF t.guard IS NOT NULL THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.%I', t.relation);
+			EXECUTE format('CREATE TRIGGER b_guard_rows BEFORE %s UPDATE OR DELETE ON aiusage.%I '
+				'FOR EACH ROW EXECUTE FUNCTION aiusage.%I()',
+				CASE WHEN t.guard <> 'guard_assignment' THEN 'INSERT OR' END, t.relation, t.guard);
+			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.%I', t.relation);
+			EXECUTE format('CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.%I '
+				'FOR EACH STATEMENT EXECUTE FUNCTION aiusage.%I()', t.relation, t.guard);
+		END IF;
+
+		EXECUTE format('DROP TRIGGER IF EXISTS audit_change ON aiusage.%I', t.relation);
+		EXECUTE format('CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON aiusage.%I '
+			'FOR EACH ROW EXECUTE FUNCTION aiusage.audit_change()', t.relation);
+
+		IF t.cache IS NOT NULL THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS invalidate_caches ON aiusage.%I', t.relation);
+			EXECUTE format('CREATE TRIGGER invalidate_caches AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON aiusage.%I '
+				'FOR EACH STATEMENT EXECUTE FUNCTION aiusage.invalidate_caches(%L)', t.relation, t.cache);
+			EXECUTE format('ALTER TABLE aiusage.%I ENABLE ALWAYS TRIGGER invalidate_caches', t.relation);
+		END IF;
+	END LOOP;
+END
+$do$;
+
+DROP TRIGGER IF EXISTS follow_time_zone ON aiusage.setting;
+CREATE TRIGGER follow_time_zone AFTER UPDATE ON aiusage.setting
+	FOR EACH ROW WHEN (NEW.name = 'time_zone') EXECUTE FUNCTION aiusage.follow_time_zone();

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * access.c
+ *	  Who may see what: the functions that views for people filter by.
+ *
+ * The views belong to the owner of the books and are security barriers, but
+ * a function in a view runs with the rights of whoever queries it, who may
+ * not read aiusage.access_grant.  So these functions read it as the owner,
+ * and answer for the role that asks: the current user in PostgreSQL's own
+ * sense, the one whose privilege on the view was checked.  Nothing that a
+ * session can set takes part, so a pooled connection cannot carry one
+ * tenant's scope over to the next.
+ *
+ * A grant counts for every role that has the privileges of the role it was
+ * given to, as a GRANT does (NOINHERIT members have to SET ROLE first).
+ *
+ * A customer's scope opens what the customer is charged, never what it
+ * costs: grants of kind customer count for visible_customer_charges() only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/owner.h"
+
+AIU_FUNCTION(aiu_sees_everything);
+AIU_FUNCTION(aiu_visible_teams);
+AIU_FUNCTION(aiu_visible_cost_centers);
+AIU_FUNCTION(aiu_visible_customers);
+AIU_FUNCTION(aiu_visible_customer_charges);
+
+enum
+{
+	COL_ROLE = 1, COL_KIND, COL_TEAMS, COL_COST_CENTERS, COL_CUSTOMERS
+};
+
+/* The kinds that read at all. */
+typedef enum GrantKind
+{
+	READS_NOTHING,
+	READS_ALL_WITHOUT_SCOPE,	/* analyst, admin, approver */
+	READS_SCOPE,				/* member */
+	READS_CHARGES				/* customer */
+} GrantKind;
+
+static GrantKind
+grant_kind(const char *kind)
+{
+	if (strcmp(kind, "analyst") == 0 || strcmp(kind, "admin") == 0 || strcmp(kind, "approver") == 0)
+		return READS_ALL_WITHOUT_SCOPE;
+	if (strcmp(kind, "member") == 0)
+		return READS_SCOPE;
+	if (strcmp(kind, "customer") == 0)
+		return READS_CHARGES;
+	return READS_NOTHING;
+}
+
+/*
+ * Read the grants as the owner of the books.  While a query runs in parallel
+ * no later snapshot can be had than its own; it will do.
+ */
+static void
+begin_grants(AiuOwnerSpi *save)
+{
+	if (IsInParallelMode())
+		aiu_owner_spi_begin_write(save);
+	else
+		aiu_owner_spi_begin(save);
+	if (SPI_execute("SELECT g.role, g.kind, g.teams, g.cost_centers, g.customers"
+					"  FROM aiusage.access_grant AS g",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read access grants");
+}
+
+/* Kind of the i-th grant, when the role has it. */
+static GrantKind
+held_grant(uint64 i, Oid role)
+{
+	HeapTuple	tuple = SPI_tuptable->vals[i];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	Oid			granted_to = get_role_oid(SPI_getvalue(tuple, desc, COL_ROLE), true);
+
+	if (!OidIsValid(granted_to) || !has_privs_of_role(role, granted_to))
+		return READS_NOTHING;
+	return grant_kind(SPI_getvalue(tuple, desc, COL_KIND));
+}
+
+static bool
+column_is_null(uint64 i, int column)
+{
+	bool		isnull;
+
+	(void) SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &isnull);
+	return isnull;
+}
+
+/* Whoever may read the tables anyway, or has a grant without a scope. */
+Datum
+aiu_sees_everything(PG_FUNCTION_ARGS)
+{
+	Oid			role = GetUserId();
+	AiuOwnerSpi save;
+	bool		result = false;
+	uint64		i;
+
+	if (has_privs_of_role(role, aiu_catalog_books_owner()) ||
+		has_privs_of_role(role, ROLE_PG_READ_ALL_DATA))
+		PG_RETURN_BOOL(true);
+
+	begin_grants(&save);
+	for (i = 0; i < SPI_processed && !result; i++)
+		result = held_grant(i, role) == READS_ALL_WITHOUT_SCOPE &&
+			column_is_null(i, COL_TEAMS) && column_is_null(i, COL_COST_CENTERS) &&
+			column_is_null(i, COL_CUSTOMERS);
+	aiu_owner_spi_end(&save);
+	PG_RETURN_BOOL(result);
+}
+
+/* All that the caller's grants name in one column of their scopes. */
+static Datum
+visible(FunctionCallInfo fcinfo, int column, bool charges)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ArrayBuildState *names;
+	Oid			role = GetUserId();
+	AiuOwnerSpi save;
+	uint64		i;
+
+	names = initArrayResult(TEXTOID, caller_context, false);
+	begin_grants(&save);
+	for (i = 0; i < SPI_processed; i++)
+	{
+		GrantKind	kind = held_grant(i, role);
+		Datum	   *elements;
+		bool	   *nulls;
+		int			nelements;
+		int			e;
+		bool		isnull;
+		Datum		array;
+
+		if (kind == READS_NOTHING || (kind == READS_CHARGES && !charges))
+			continue;
+		array = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &isnull);
+		if (isnull)
+			continue;
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, &nulls, &nelements);
+		for (e = 0; e < nelements; e++)
+		{
+			if (!nulls[e])
+				names = accumArrayResult(names, elements[e], false, TEXTOID, caller_context);
+		}
+	}
+	aiu_owner_spi_end(&save);
+	return makeArrayResult(names, caller_context);
+}
+
+Datum
+aiu_visible_teams(PG_FUNCTION_ARGS)
+{
+	return visible(fcinfo, COL_TEAMS, false);
+}
+
+Datum
+aiu_visible_cost_centers(PG_FUNCTION_ARGS)
+{
+	return visible(fcinfo, COL_COST_CENTERS, false);
+}
+
+Datum
+aiu_visible_customers(PG_FUNCTION_ARGS)
+{
+	return visible(fcinfo, COL_CUSTOMERS, false);
+}
+
+Datum
+aiu_visible_customer_charges(PG_FUNCTION_ARGS)
+{
+	return visible(fcinfo, COL_CUSTOMERS, true);
+}
