@@ -41,6 +41,8 @@ extern int	aiu_decimal_print(int128 value, int scale, char *buf);
 
 /* numeric -> value * 10^scale, exactly; INEXACT, RANGE and NaN/Infinity (SYNTAX) reported */
 extern AiuDecResult aiu_numeric_to_scaled(Numeric num, int scale, int128 *result);
+/* the same, rounded half-even at the scale instead of INEXACT */
+extern AiuDecResult aiu_numeric_round_to_scaled(Numeric num, int scale, int128 *result);
 extern Numeric aiu_scaled_to_numeric(int128 value, int scale);	/* palloc'd, display scale trimmed */
 
 #endif							/* AIU_EXACT_H */

@@ -12,7 +12,7 @@
  * - A code is stored on disk: it is never reused and never changes meaning.
  *   New units are appended.  Registry order is code order and is the order
  *   in which a usage prints.
- * - Codes run from 1 to AIU_UNIT_COUNT (below 128: sets are two words).
+ * - Codes run from 1 to aiu_unit_count() (below 128: sets are two words).
  *
  *-------------------------------------------------------------------------
  */
@@ -54,6 +54,9 @@ extern const AiuUnitSet *aiu_unit_ancestors(int code);	/* strict */
  * dimension on which they differ).
  */
 extern int	aiu_unit_join(int a, int b, bool *compatible);
+
+/* Counted in whole numbers (tokens, requests, pages)?  Custom units never are. */
+extern bool aiu_unit_is_whole(int code);
 
 /* A syntactically valid custom unit name: [a-z][a-z0-9_]*, at most 63 bytes. */
 extern bool aiu_unit_name_valid(const char *name, int namelen);
