@@ -90,7 +90,7 @@ BEGIN
 		END IF;
 
 		-- While the original's period is open the correction belongs to its day; later, to today.
-		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
 		at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
 		period := CASE WHEN still_open THEN o.invoice_period END;
 
@@ -261,7 +261,7 @@ BEGIN
 	END IF;
 	number := aiusage.owner_open_correction('record_outcome', note, NULL,
 		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
-	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
 	at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
 	outcome := aiusage.uuid_v7(at);
 	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,
