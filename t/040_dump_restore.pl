@@ -20,7 +20,7 @@ book_workload($old, 'finance');
 my $replayed = q{INSERT INTO aiusage.usage_record (id, request_id, occurred_at, api_key, provider, model, usage)
 	VALUES (aiusage.event_id('replay-%s', '2025-10-20 10:00:00+00'), 'replay-%s', '2025-10-20 10:00:00+00', 'chat-prod', 'openai', 'gpt-4o',
 		'{"input_tokens": 1000, "output_tokens": 100}') ON CONFLICT DO NOTHING};
-my $straggler = $old->background_psql('finance');
+my $straggler = $old->background_psql("finance");
 $straggler->query_safe('BEGIN');
 $straggler->query_safe(sprintf($replayed, 'straggler', 'straggler'));
 # Push the xid on, so that the old cluster's ids are far from a new one's.

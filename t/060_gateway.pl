@@ -35,7 +35,7 @@ is($node->safe_psql('finance', q{SELECT sum(cost::numeric) = sum((
 verify_clean($node, 'finance', 'after the gateway');
 
 # Refused, and said why.
-$node->safe_psql('finance', q{SELECT aiusage.put_key('{"key": "example-chat", "status": "disabled"}')});
+$node->safe_psql('finance', q{SELECT aiusage.disable_key('example-chat')});
 command_checks_all([ "$dir/gateway", $node->connstr('finance') . ' user=gateway' ], 1, [qr/^$/], [qr/insert: UA403 /], 'a disabled key is refused');
 
 done_testing();
