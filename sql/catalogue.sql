@@ -1,7 +1,7 @@
 -- What every object of aiusage must have, asked of the catalogue.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
-SELECT FROM aiusage.init();
+SELECT count(*) > 0 AS done FROM aiusage.init();
 RESET client_min_messages;
 
 -- A comment on every member of the extension (but for what only the server refers to).
@@ -16,7 +16,8 @@ WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 ORDER BY 1;
 
 -- A comment on every table and view of the books, and on each of their columns.
--- (A partition is a piece of its parent; partitioned tables' comments stand on the parent.)
+-- (A partition is a piece of its parent.  A view whose comment begins with
+-- "Internal." is for other views, and its columns need none.)
 SELECT c.oid::regclass AS relation_without_comment
 FROM pg_class AS c
 WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
@@ -25,6 +26,7 @@ ORDER BY 1;
 SELECT c.oid::regclass || '.' || a.attname AS column_without_comment
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+  AND NOT (c.relkind = 'v' AND obj_description(c.oid, 'pg_class') LIKE 'Internal.%')
   AND col_description(c.oid, a.attnum) IS NULL
 ORDER BY 1;
 
@@ -83,6 +85,7 @@ ORDER BY p.oid::regprocedure::text;
 SELECT c.oid::regclass || '.' || a.attname AS column_for_no_tool, format_type(a.atttypid, a.atttypmod) AS type
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind = 'v'
+  AND obj_description(c.oid, 'pg_class') NOT LIKE 'Internal.%'
   AND a.atttypid NOT IN ('numeric'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype,
 	'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype, 'uuid'::regtype, 'interval'::regtype)
 ORDER BY 1;
@@ -91,6 +94,7 @@ ORDER BY 1;
 SELECT c.oid::regclass AS view_without_barrier
 FROM pg_class AS c
 WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind = 'v'
+  AND obj_description(c.oid, 'pg_class') NOT LIKE 'Internal.%'
   AND NOT coalesce('security_barrier=true' = ANY (c.reloptions) OR 'security_barrier=on' = ANY (c.reloptions), false)
 ORDER BY 1;
 

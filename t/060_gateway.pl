@@ -29,7 +29,7 @@ for my $run (1, 2)
 }
 is($node->safe_psql('finance', q{SELECT count(*), count(cost), count(assignment), count(DISTINCT id) FROM aiusage.usage_record WHERE api_key = 'example-chat'}),
 	'2202|2202|2202|2202', 'every row is there, priced and attributed');
-is($node->safe_psql('finance', q{SELECT sum(cost::numeric) = sum((
+is($node->safe_psql('finance', q{SET search_path = pg_catalog, aiusage; SELECT sum(cost::numeric) = sum((
 		2.5 * ((usage -> 'input_tokens') - (usage -> 'cache_read_tokens')) + 1.25 * (usage -> 'cache_read_tokens') + 10 * (usage -> 'output_tokens')) / 1000000)
 	FROM aiusage.usage_record WHERE api_key = 'example-chat'}), 't', 'at the price of gpt-4o, to the last digit');
 verify_clean($node, 'finance', 'after the gateway');

@@ -13,5 +13,7 @@ SELECT v.book, v.version, v.source, v.source_version, v.source_date,
 	(SELECT count(*) FROM aiusage.price AS p WHERE p.version = v.version) AS prices
 FROM aiusage.price_version AS v WHERE v.version = :version;
 
+\o /dev/null
 SELECT FROM aiusage.grant_access('gateway', 'gateway');
 SELECT FROM aiusage.grant_access('finance', 'analyst');
+\o

@@ -1,6 +1,7 @@
 -- Teams, keys and their owners for the demo's own workload; partitions for its months.
 \set QUIET on
 SET client_min_messages = warning;
+\o /dev/null
 BEGIN;
 SELECT FROM aiusage.put_team('platform', 'Platform');
 SELECT FROM aiusage.put_team('developer-tools', 'Developer tools');
@@ -33,3 +34,4 @@ SELECT FROM aiusage.put_key('{"key": "support-bot", "class": "customer", "team":
 
 SELECT FROM aiusage.make_partitions('2025-08-30 00:00:00+00', '2025-11-02 00:00:00+00');
 COMMIT;
+\o

@@ -9,12 +9,11 @@ FROM (SELECT day, team, requests, input_tokens, output_tokens, cost, currency FR
 \echo aiusage.verify():
 SELECT split_part(check_name, ':', 1) AS what, count(*) AS checks, count(*) FILTER (WHERE ok) AS good
 FROM aiusage.verify() GROUP BY 1 ORDER BY 1;
-SELECT * FROM aiusage.verify() WHERE NOT ok;
 SELECT count(*) = 0 AS verified FROM aiusage.verify() WHERE NOT ok \gset
 \if :verified
 \echo ledger = rollups, components = cost: verified
 \else
-\echo verify() found a difference
+SELECT * FROM aiusage.verify() WHERE NOT ok;
 DO 'BEGIN RAISE EXCEPTION ''verify() found a difference''; END';
 \endif
 \echo the ledger:
