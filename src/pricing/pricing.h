@@ -47,12 +47,23 @@ typedef struct AiuPriceResult
 {
 	AiuUnpriced unpriced;		/* AIU_PRICED: all below is set */
 	int			unit;			/* the unit at fault, where there is one (0: custom or none) */
+	const char *unit_name;		/* its name, not NUL-terminated; NULL: none.  May point into the usage */
+	int			unit_namelen;
 	AiuCurrency currency;		/* of the book; set also when unpriced (0 only if there is no such book) */
-	int32		version;		/* price version used; 0 when none was found */
+	int32		version;		/* price version used or asked; 0 when none was found */
 	int128		cost;			/* 1e-12 */
 	int			ncomponents;
 	AiuCostItem components[AIU_MAX_COMPONENTS];
 } AiuPriceResult;
+
+/*
+ * Which price applies: the book's newest published version that is effective
+ * at the time; in it the provider, then the model entry; of the entry's rules
+ * the most specific one that applies (docs/pricing.md).  Prices are those of
+ * the latest committed state, whatever the snapshot of the transaction, and
+ * those of this transaction: a published version is immutable, and the row is
+ * stamped with it.
+ */
 
 /*
  * Price one usage.  Never throws for an unpriced usage; may throw when the
@@ -68,5 +79,8 @@ extern void aiu_price(const AiuPriceRequest *req, AiuPriceResult *result);
 extern void aiu_price_under_version(const AiuPriceRequest *req, int32 version, AiuPriceResult *result);
 
 extern const char *aiu_unpriced_label(AiuUnpriced reason);	/* enum label */
+
+/* The name of the default book (setting default_book); valid until the next call into pricing. */
+extern void aiu_price_default_book(AiuLabel *book);
 
 #endif							/* AIU_PRICING_H */

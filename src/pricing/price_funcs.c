@@ -1,0 +1,254 @@
+/*-------------------------------------------------------------------------
+ *
+ * price_funcs.c
+ *	  SQL face of pricing: price_usage() and the checks of the price tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_collation.h"
+#include "mb/pg_wchar.h"
+#include "pgtime.h"
+#include "regex/regex.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/compat.h"
+#include "common/errors.h"
+#include "pricing/price_internal.h"
+
+AIU_FUNCTION(aiu_price_usage);
+AIU_FUNCTION(aiu_price_match_problem);
+AIU_FUNCTION(aiu_price_metric_problem);
+AIU_FUNCTION(aiu_price_time_zone_valid);
+AIU_FUNCTION(aiu_price_key_unit);
+AIU_FUNCTION(aiu_price_key_per);
+
+/* ---------- arguments ---------- */
+
+static AiuLabel
+label_arg(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	AiuLabel	label = {NULL, 0};
+
+	if (!PG_ARGISNULL(n))
+	{
+		text	   *t = PG_GETARG_TEXT_PP(n);
+
+		label.s = VARDATA_ANY(t);
+		label.len = VARSIZE_ANY_EXHDR(t);
+		if (label.len > AIU_LABEL_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_INVALID),
+					 errmsg("%s is too long", what),
+					 errdetail("It has %d bytes; at most %d are allowed.", label.len, AIU_LABEL_MAX)));
+	}
+	return label;
+}
+
+/*
+ * (provider, model, usage, at, service_tier, endpoint, region) from argument
+ * `first` on.  False when one of the first four is NULL.
+ */
+bool
+aiu_price_request_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req)
+{
+	int			i;
+
+	for (i = first; i < first + 4; i++)
+	{
+		if (PG_ARGISNULL(i))
+			return false;
+	}
+	req->book.s = NULL;
+	req->book.len = 0;
+	req->provider = label_arg(fcinfo, first, "provider");
+	req->model = label_arg(fcinfo, first + 1, "model");
+	req->usage = PG_GETARG_USAGE_P(first + 2);
+	req->at = PG_GETARG_TIMESTAMPTZ(first + 3);
+	req->service_tier = label_arg(fcinfo, first + 4, "service tier");
+	req->endpoint = label_arg(fcinfo, first + 5, "endpoint");
+	req->region = label_arg(fcinfo, first + 6, "region");
+	if (TIMESTAMP_NOT_FINITE(req->at))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("the time of a usage must be finite")));
+	return true;
+}
+
+void
+aiu_price_book_arg(FunctionCallInfo fcinfo, int n, AiuPriceRequest *req)
+{
+	req->book = label_arg(fcinfo, n, "book");
+}
+
+void
+aiu_price_unknown_book(const AiuPriceRequest *req)
+{
+	AiuLabel	book = req->book;
+
+	if (book.s == NULL)
+		aiu_price_default_book(&book);
+	ereport(ERROR,
+			(errcode(ERRCODE_AIU_UNKNOWN),
+			 errmsg("price book \"%.*s\" does not exist", book.len, book.s),
+			 errhint("See aiusage.price_book for the books there are.")));
+}
+
+/* ---------- price_usage ---------- */
+
+/*
+ * aiusage.price_usage(provider, model, usage, at, service_tier, endpoint,
+ *					   region, book) RETURNS aiusage.amount
+ */
+Datum
+aiu_price_usage(PG_FUNCTION_ARGS)
+{
+	AiuPriceRequest req;
+	AiuPriceResult result;
+	AiuAmount  *amount;
+
+	if (!aiu_price_request_args(fcinfo, 0, &req))
+		PG_RETURN_NULL();
+	aiu_price_book_arg(fcinfo, 7, &req);
+
+	aiu_price(&req, &result);
+	if (unlikely(result.unpriced != AIU_PRICED))
+	{
+		if (result.currency == 0)
+			aiu_price_unknown_book(&req);
+		if (result.unpriced == AIU_UNPRICED_CONTRADICTORY)
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_INVALID),
+					 errmsg("contradictory usage: parts of %.*s exceed it, or it is not reported",
+							result.unit_namelen, result.unit_name),
+					 errdetail("Totals are inclusive: cached, audio, reasoning and other special units are counted in their totals, too."),
+					 errhint("Report the total with everything in it; aiusage.explain_price() shows what is priced.")));
+		if (result.unpriced == AIU_UNPRICED_OVERFLOW)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("the price of %.*s is out of range", result.unit_namelen, result.unit_name)));
+		PG_RETURN_NULL();
+	}
+
+	amount = palloc(sizeof(AiuAmount));
+	if (!aiu_amount_pack(amount, result.cost, result.currency))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cost out of range")));
+	PG_RETURN_AMOUNT_P(amount);
+}
+
+/* ---------- checks of the price tables ---------- */
+
+/*
+ * Regular expressions are compiled here so that none fails when a row is
+ * priced.  Returns what is wrong with one of them, or NULL.
+ */
+static const char *
+regex_problem(const AiuMatch *match)
+{
+	const AiuMatch *part;
+
+	if (match->op == AIU_MATCH_REGEX)
+	{
+		pg_wchar   *wide = palloc((match->textlen + 1) * sizeof(pg_wchar));
+		int			len = pg_mb2wchar_with_len(match->text, wide, match->textlen);
+		regex_t		re;
+		int			rc = pg_regcomp(&re, wide, len, REG_ADVANCED, C_COLLATION_OID);
+
+		if (rc != REG_OKAY)
+		{
+			char		message[100];
+
+			pg_regerror(rc, &re, message, sizeof(message));
+			return psprintf("the regular expression \"%s\" is invalid: %s", match->text, message);
+		}
+		pg_regfree(&re);
+	}
+	for (part = match->child; part != NULL; part = part->next)
+	{
+		const char *problem = regex_problem(part);
+
+		if (problem != NULL)
+			return problem;
+	}
+	return NULL;
+}
+
+/*
+ * aiusage.price_match_problem(match jsonb) RETURNS text
+ *		What is wrong with a match expression; NULL: nothing.
+ */
+Datum
+aiu_price_match_problem(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *jb = PG_GETARG_JSONB_P(0);
+	const char *problem;
+	AiuMatch   *match = aiu_match_compile(&jb->root, &problem);
+
+	if (match != NULL)
+		problem = regex_problem(match);
+	if (problem != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(problem));
+	PG_RETURN_NULL();
+}
+
+/* aiusage.price_metric_problem(metric text) RETURNS text */
+Datum
+aiu_price_metric_problem(PG_FUNCTION_ARGS)
+{
+	char	   *metric = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			units[AIU_METRIC_TERMS];
+	int			signs[AIU_METRIC_TERMS];
+	int			nterms;
+	const char *problem = aiu_price_metric_parse(metric, units, signs, &nterms);
+
+	if (problem != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(problem));
+	PG_RETURN_NULL();
+}
+
+/* aiusage.price_time_zone_valid(zone text) RETURNS boolean */
+Datum
+aiu_price_time_zone_valid(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	pg_tz	   *zone;
+
+	if (strlen(name) > TZ_STRLEN_MAX)
+		PG_RETURN_BOOL(false);
+	zone = pg_tzset(name);
+	PG_RETURN_BOOL(zone != NULL && pg_tz_acceptable(zone));
+}
+
+/* ---------- price keys of catalogues ---------- */
+
+static int
+unit_of_key(text *key)
+{
+	return aiu_unit_lookup_price_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+}
+
+/* aiusage.price_key_unit(key text) RETURNS text: input_mtok -> input_tokens; NULL: not known */
+Datum
+aiu_price_key_unit(PG_FUNCTION_ARGS)
+{
+	int			unit = unit_of_key(PG_GETARG_TEXT_PP(0));
+
+	if (unit == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(aiu_unit_get(unit)->name));
+}
+
+/* aiusage.price_key_per(key text) RETURNS bigint: input_mtok -> 1000000; NULL: not known */
+Datum
+aiu_price_key_per(PG_FUNCTION_ARGS)
+{
+	int			unit = unit_of_key(PG_GETARG_TEXT_PP(0));
+
+	if (unit == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(aiu_unit_get(unit)->price_per);
+}
