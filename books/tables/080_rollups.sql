@@ -1,0 +1,169 @@
+/*
+ * The rollups: sums of the ledger that are always exact with it, because every
+ * view adds the rows that are not in them yet (books/views/50_rollup_views.sql).
+ * Written by aiusage.refresh() only; docs/rollups.md has the argument.
+ */
+
+-- What is folded: the snapshot of the last fold.
+CREATE TABLE aiusage.fold_state (
+	only_row		boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	boundary		bigint NOT NULL,
+	running			bigint[] NOT NULL,
+	folded_at		timestamptz,
+	folds			bigint NOT NULL DEFAULT 0,
+	rows_folded		bigint NOT NULL DEFAULT 0,
+	last_rows		bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0);
+
+COMMENT ON TABLE aiusage.fold_state IS
+	'One row: which ledger rows are in the rollups. A fold locks it first, so folds are one after the other; readers never wait for it';
+COMMENT ON COLUMN aiusage.fold_state.only_row IS 'Always true: there is one row';
+COMMENT ON COLUMN aiusage.fold_state.boundary IS
+	'First transaction that the last fold''s snapshot knew nothing of, as usage_record.txid: incarnation of the books << 48 | transaction id with epoch. 0 before the first fold';
+COMMENT ON COLUMN aiusage.fold_state.running IS
+	'Transactions below the boundary that had not ended in that snapshot, as usage_record.txid, ascending; prepared transactions included. A ledger row is not folded yet when its txid is at or above the boundary, or among these';
+COMMENT ON COLUMN aiusage.fold_state.folded_at IS 'When the last fold took its snapshot; NULL before the first one';
+COMMENT ON COLUMN aiusage.fold_state.folds IS 'Folds so far, those that found nothing included';
+COMMENT ON COLUMN aiusage.fold_state.rows_folded IS 'Ledger rows folded so far';
+COMMENT ON COLUMN aiusage.fold_state.last_rows IS 'Ledger rows that the last fold took';
+
+INSERT INTO aiusage.fold_state (boundary, running) VALUES (0, '{}');
+
+-- What the sums are about.  A set of values has one id, whoever computes it.
+CREATE TABLE aiusage.rollup_dimension (
+	dimension		uuid PRIMARY KEY,
+	assignment		bigint,
+	invoice_period	integer,
+	api_key			text NOT NULL,
+	provider		text NOT NULL,
+	model			text NOT NULL,
+	endpoint		text,
+	service_tier	text,
+	region			text,
+	customer		text,
+	workflow		text,
+	status			aiusage.usage_status NOT NULL,
+	currency		text NOT NULL,
+	list_currency	text NOT NULL,
+	charge_currency	text
+);
+
+COMMENT ON TABLE aiusage.rollup_dimension IS
+	'One row a set of dimension values that occurs in the rollups. Never updated';
+COMMENT ON COLUMN aiusage.rollup_dimension.dimension IS
+	'aiusage.dimension_id() of the other columns: 128 bits of SHA-256, NULLs and lengths unambiguous; aiusage.verify() compares';
+COMMENT ON COLUMN aiusage.rollup_dimension.assignment IS
+	'Assignment of the key at the time of the request (team, cost center, project, environment are one join away); NULL: unmatched';
+COMMENT ON COLUMN aiusage.rollup_dimension.invoice_period IS 'Invoice period the rows are billed in';
+COMMENT ON COLUMN aiusage.rollup_dimension.api_key IS 'Key, by its label';
+COMMENT ON COLUMN aiusage.rollup_dimension.provider IS 'Provider';
+COMMENT ON COLUMN aiusage.rollup_dimension.model IS 'Model as served';
+COMMENT ON COLUMN aiusage.rollup_dimension.endpoint IS 'Endpoint; NULL: not said';
+COMMENT ON COLUMN aiusage.rollup_dimension.service_tier IS 'Service tier as served; NULL: not said';
+COMMENT ON COLUMN aiusage.rollup_dimension.region IS 'Region; NULL: not said';
+COMMENT ON COLUMN aiusage.rollup_dimension.customer IS 'What the request said, else the assignment''s customer; NULL: none';
+COMMENT ON COLUMN aiusage.rollup_dimension.workflow IS 'What the request said, else the assignment''s workflow; NULL: none';
+COMMENT ON COLUMN aiusage.rollup_dimension.status IS 'How the request ended';
+COMMENT ON COLUMN aiusage.rollup_dimension.currency IS 'Currency of cost and its parts (ISO 4217)';
+COMMENT ON COLUMN aiusage.rollup_dimension.list_currency IS 'Currency of list_cost (ISO 4217)';
+COMMENT ON COLUMN aiusage.rollup_dimension.charge_currency IS 'Currency of charge (ISO 4217); NULL: nothing is charged';
+
+-- Rows of the current quarter hour are updated by every fold, in place (HOT), and never again.
+CREATE TABLE aiusage.rollup_15m (
+	bucket			timestamptz NOT NULL,
+	dimension		uuid NOT NULL,
+	records			bigint NOT NULL,
+	requests		bigint NOT NULL,
+	errors			bigint NOT NULL,
+	retries			bigint NOT NULL,
+	fallbacks		bigint NOT NULL,
+	cache_hits		bigint NOT NULL,
+	accepted		bigint NOT NULL,
+	unpriced		bigint NOT NULL,
+	unmatched		bigint NOT NULL,
+	cost			numeric NOT NULL DEFAULT 0,
+	list_cost		numeric NOT NULL DEFAULT 0,
+	charge			numeric NOT NULL DEFAULT 0,
+	failed_cost		numeric NOT NULL DEFAULT 0,
+	retry_cost		numeric NOT NULL DEFAULT 0,
+	fallback_cost	numeric NOT NULL DEFAULT 0,
+	estimated_cost	numeric NOT NULL DEFAULT 0,
+	usage			aiusage.usage NOT NULL,
+	usage_reversed	aiusage.usage NOT NULL,
+	cost_by_unit	aiusage.unit_costs NOT NULL,
+	PRIMARY KEY (bucket, dimension)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+COMMENT ON TABLE aiusage.rollup_15m IS
+	'Sums of the ledger a quarter of an hour and dimension set: quarter hours, so that the days of every time zone add up';
+COMMENT ON COLUMN aiusage.rollup_15m.bucket IS 'Start of the quarter hour of occurred_at';
+COMMENT ON COLUMN aiusage.rollup_15m.dimension IS 'rollup_dimension.dimension';
+COMMENT ON COLUMN aiusage.rollup_15m.records IS 'Ledger rows of every kind: usage, reversals, adjustments and outcomes';
+COMMENT ON COLUMN aiusage.rollup_15m.requests IS 'Requests: usage rows less reversals';
+COMMENT ON COLUMN aiusage.rollup_15m.errors IS 'Requests whose status is not success (error, timeout or cancelled)';
+COMMENT ON COLUMN aiusage.rollup_15m.retries IS 'Repeated attempts: requests with attempt above 1, plus the attempts inside an SDK that have no row (usage_record.retries)';
+COMMENT ON COLUMN aiusage.rollup_15m.fallbacks IS 'Requests served by another route than the first choice (fallback_from is set)';
+COMMENT ON COLUMN aiusage.rollup_15m.cache_hits IS 'Requests that the gateway answered from its own cache';
+COMMENT ON COLUMN aiusage.rollup_15m.accepted IS 'Accepted results, as reported with the request or later by outcome rows';
+COMMENT ON COLUMN aiusage.rollup_15m.unpriced IS 'Requests without a price: they are missing in every money column';
+COMMENT ON COLUMN aiusage.rollup_15m.unmatched IS 'Requests whose key had no owner at that time';
+COMMENT ON COLUMN aiusage.rollup_15m.cost IS 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign';
+COMMENT ON COLUMN aiusage.rollup_15m.list_cost IS 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency';
+COMMENT ON COLUMN aiusage.rollup_15m.charge IS 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged';
+COMMENT ON COLUMN aiusage.rollup_15m.failed_cost IS 'The part of cost whose status is not success';
+COMMENT ON COLUMN aiusage.rollup_15m.retry_cost IS 'The part of cost of attempts above 1';
+COMMENT ON COLUMN aiusage.rollup_15m.fallback_cost IS 'The part of cost of fallbacks';
+COMMENT ON COLUMN aiusage.rollup_15m.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
+COMMENT ON COLUMN aiusage.rollup_15m.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
+COMMENT ON COLUMN aiusage.rollup_15m.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
+COMMENT ON COLUMN aiusage.rollup_15m.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';
+
+-- The day's rows are updated by every fold of that day: room on each page, or the updates would not stay on it.
+CREATE TABLE aiusage.rollup_daily (
+	day				date NOT NULL,
+	dimension		uuid NOT NULL,
+	records			bigint NOT NULL,
+	requests		bigint NOT NULL,
+	errors			bigint NOT NULL,
+	retries			bigint NOT NULL,
+	fallbacks		bigint NOT NULL,
+	cache_hits		bigint NOT NULL,
+	accepted		bigint NOT NULL,
+	unpriced		bigint NOT NULL,
+	unmatched		bigint NOT NULL,
+	cost			numeric NOT NULL DEFAULT 0,
+	list_cost		numeric NOT NULL DEFAULT 0,
+	charge			numeric NOT NULL DEFAULT 0,
+	failed_cost		numeric NOT NULL DEFAULT 0,
+	retry_cost		numeric NOT NULL DEFAULT 0,
+	fallback_cost	numeric NOT NULL DEFAULT 0,
+	estimated_cost	numeric NOT NULL DEFAULT 0,
+	usage			aiusage.usage NOT NULL,
+	usage_reversed	aiusage.usage NOT NULL,
+	cost_by_unit	aiusage.unit_costs NOT NULL,
+	PRIMARY KEY (day, dimension)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+COMMENT ON TABLE aiusage.rollup_daily IS
+	'Sums of the ledger a business day and dimension set, made by the same folds as rollup_15m';
+COMMENT ON COLUMN aiusage.rollup_daily.day IS 'Business day: the date of occurred_at in the time zone of the row''s billing calendar';
+COMMENT ON COLUMN aiusage.rollup_daily.dimension IS 'rollup_dimension.dimension';
+COMMENT ON COLUMN aiusage.rollup_daily.records IS 'Ledger rows of every kind: usage, reversals, adjustments and outcomes';
+COMMENT ON COLUMN aiusage.rollup_daily.requests IS 'Requests: usage rows less reversals';
+COMMENT ON COLUMN aiusage.rollup_daily.errors IS 'Requests whose status is not success (error, timeout or cancelled)';
+COMMENT ON COLUMN aiusage.rollup_daily.retries IS 'Repeated attempts: requests with attempt above 1, plus the attempts inside an SDK that have no row (usage_record.retries)';
+COMMENT ON COLUMN aiusage.rollup_daily.fallbacks IS 'Requests served by another route than the first choice (fallback_from is set)';
+COMMENT ON COLUMN aiusage.rollup_daily.cache_hits IS 'Requests that the gateway answered from its own cache';
+COMMENT ON COLUMN aiusage.rollup_daily.accepted IS 'Accepted results, as reported with the request or later by outcome rows';
+COMMENT ON COLUMN aiusage.rollup_daily.unpriced IS 'Requests without a price: they are missing in every money column';
+COMMENT ON COLUMN aiusage.rollup_daily.unmatched IS 'Requests whose key had no owner at that time';
+COMMENT ON COLUMN aiusage.rollup_daily.cost IS 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign';
+COMMENT ON COLUMN aiusage.rollup_daily.list_cost IS 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency';
+COMMENT ON COLUMN aiusage.rollup_daily.charge IS 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged';
+COMMENT ON COLUMN aiusage.rollup_daily.failed_cost IS 'The part of cost whose status is not success';
+COMMENT ON COLUMN aiusage.rollup_daily.retry_cost IS 'The part of cost of attempts above 1';
+COMMENT ON COLUMN aiusage.rollup_daily.fallback_cost IS 'The part of cost of fallbacks';
+COMMENT ON COLUMN aiusage.rollup_daily.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
+COMMENT ON COLUMN aiusage.rollup_daily.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
+COMMENT ON COLUMN aiusage.rollup_daily.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
+COMMENT ON COLUMN aiusage.rollup_daily.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';

@@ -1,0 +1,140 @@
+/*
+ * The rollups, live: what is folded plus what is not folded yet, in one
+ * statement and so in one snapshot.  These views are for the views for people
+ * (51_usage_views.sql), for the fold and for verify(): nobody else may read them.
+ *
+ *   rollup_source         what one ledger row adds to each measure
+ *   rollup_tail           ... the rows that are not folded yet
+ *   rollup_live           quarter hours: rollup_15m and the tail
+ *   rollup_daily_live     business days: rollup_daily and the tail
+ *   rollup_visible        rollup_live with owners, as far as the reader may see
+ *   rollup_daily_visible  rollup_daily_live in the same way
+ *
+ * Columns that a query does not use cost nothing: they are planned away.
+ */
+
+CREATE OR REPLACE VIEW aiusage.rollup_source AS
+SELECT r.txid,
+	date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00') AS bucket,
+	(date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
+		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date AS day,
+	r.assignment, r.invoice_period, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region,
+	coalesce(r.customer, a.customer) AS customer,
+	coalesce(r.workflow, a.workflow) AS workflow,
+	r.status,
+	aiusage.currency(r.cost_by_unit) AS currency,
+	coalesce(aiusage.currency(r.list_cost), aiusage.currency(r.cost_by_unit)) AS list_currency,
+	aiusage.currency(r.charge) AS charge_currency,
+	1::bigint AS records,
+	CASE r.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END::bigint AS requests,
+	CASE WHEN r.status = 'success' THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
+		END::bigint AS errors,
+	CASE r.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END::bigint
+		* ((r.attempt > 1)::int + coalesce(r.retries, 0)) AS retries,
+	CASE WHEN r.fallback_from IS NULL THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
+		END::bigint AS fallbacks,
+	CASE WHEN r.cache_hit IS NOT TRUE THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
+		END::bigint AS cache_hits,
+	CASE r.kind WHEN 'reversal' THEN -1 WHEN 'adjustment' THEN 0 ELSE 1 END::bigint
+		* coalesce(r.accepted, 0) AS accepted,
+	CASE WHEN r.cost_state <> 'unpriced' THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
+		END::bigint AS unpriced,
+	CASE WHEN r.assignment IS NOT NULL THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
+		END::bigint AS unmatched,
+	coalesce(r.cost::numeric, 0) AS cost,
+	coalesce(r.list_cost::numeric, r.cost::numeric, 0) AS list_cost,
+	coalesce(r.charge::numeric, 0) AS charge,
+	CASE WHEN r.status = 'success' THEN 0 ELSE coalesce(r.cost::numeric, 0) END AS failed_cost,
+	CASE WHEN r.attempt > 1 THEN coalesce(r.cost::numeric, 0) ELSE 0 END AS retry_cost,
+	CASE WHEN r.fallback_from IS NULL THEN 0 ELSE coalesce(r.cost::numeric, 0) END AS fallback_cost,
+	CASE WHEN r.cost_state = 'estimated' THEN coalesce(r.cost::numeric, 0) ELSE 0 END AS estimated_cost,
+	CASE WHEN r.kind = 'usage' THEN r.usage END AS usage,
+	CASE WHEN r.kind = 'reversal' THEN r.usage END AS usage_reversed,
+	r.cost_by_unit
+FROM aiusage.usage_record r
+-- both are joins by primary key: left out of the plan where nothing of them is used
+LEFT JOIN aiusage.key_assignment a ON a.assignment = r.assignment
+LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000;
+
+COMMENT ON VIEW aiusage.rollup_source IS
+	'Internal. What each ledger row adds to each measure of the rollups, and under which dimension values; one row a ledger row';
+
+/*
+ * The form matters.  The upper bound says nothing (it is the largest bigint, so
+ * that the reader's own rows are in), but makes the planner see a range, which
+ * it believes to be small, instead of a third of the ledger: BRIN, not a scan.
+ */
+CREATE OR REPLACE VIEW aiusage.rollup_tail AS
+SELECT * FROM aiusage.rollup_source s
+WHERE s.txid >= (SELECT f.boundary FROM aiusage.fold_state f)
+	AND s.txid < 9223372036854775807
+UNION ALL
+SELECT * FROM aiusage.rollup_source s
+WHERE s.txid = ANY (ARRAY(SELECT unnest(f.running) FROM aiusage.fold_state f));
+
+COMMENT ON VIEW aiusage.rollup_tail IS
+	'Internal. The rows of rollup_source that are not in the rollups yet';
+
+CREATE OR REPLACE VIEW aiusage.rollup_live AS
+SELECT r.bucket,
+	d.assignment, d.invoice_period, d.api_key, d.provider, d.model, d.endpoint, d.service_tier, d.region,
+	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
+	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
+	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
+	r.usage_reversed, r.cost_by_unit
+FROM aiusage.rollup_15m r
+JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
+UNION ALL
+SELECT t.bucket,
+	t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint, t.service_tier, t.region,
+	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
+	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
+	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
+	t.usage_reversed, t.cost_by_unit
+FROM aiusage.rollup_tail t;
+
+COMMENT ON VIEW aiusage.rollup_live IS
+	'Internal. rollup_15m and the rows that are not folded yet, so exact in every snapshot; several rows a bucket and dimension set: group them';
+
+CREATE OR REPLACE VIEW aiusage.rollup_daily_live AS
+SELECT r.day,
+	d.assignment, d.invoice_period, d.api_key, d.provider, d.model, d.endpoint, d.service_tier, d.region,
+	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
+	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
+	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
+	r.usage_reversed, r.cost_by_unit
+FROM aiusage.rollup_daily r
+JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
+UNION ALL
+SELECT t.day,
+	t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint, t.service_tier, t.region,
+	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
+	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
+	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
+	t.usage_reversed, t.cost_by_unit
+FROM aiusage.rollup_tail t;
+
+COMMENT ON VIEW aiusage.rollup_daily_live IS
+	'Internal. rollup_daily and the rows that are not folded yet, so exact in every snapshot; several rows a day and dimension set: group them';
+
+CREATE OR REPLACE VIEW aiusage.rollup_visible AS
+SELECT a.team, a.cost_center, a.project, a.environment, a.product, l.*
+FROM aiusage.rollup_live l
+LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
+WHERE (SELECT aiusage.sees_everything())
+	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
+	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[]);
+
+COMMENT ON VIEW aiusage.rollup_visible IS
+	'Internal. rollup_live with the owners of the assignment, limited to the teams and cost centers that the reader may see; unmatched usage is for those who see everything';
+
+CREATE OR REPLACE VIEW aiusage.rollup_daily_visible AS
+SELECT a.team, a.cost_center, a.project, a.environment, a.product, l.*
+FROM aiusage.rollup_daily_live l
+LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
+WHERE (SELECT aiusage.sees_everything())
+	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
+	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[]);
+
+COMMENT ON VIEW aiusage.rollup_daily_visible IS
+	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams and cost centers that the reader may see; unmatched usage is for those who see everything';

@@ -1,0 +1,469 @@
+/*
+ * The views for people and their tools: numeric, bigint, text, timestamptz and
+ * date columns only, a currency beside the amounts, one grain each.  Live:
+ * exact in every snapshot, whatever has been folded.  Filtered by what the
+ * reader was granted (aiusage.grant_access()); security_barrier, so that no
+ * function in somebody's WHERE clause sees a row that its caller may not.
+ *
+ * Days are business days: dates in the time zone of the row's billing calendar.
+ */
+
+CREATE OR REPLACE VIEW aiusage.team_usage WITH (security_barrier) AS
+SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		coalesce(v.team, '(unmatched)') AS team,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3
+) u
+LEFT JOIN aiusage.team t ON t.team = u.team;
+COMMENT ON VIEW aiusage.team_usage IS
+	'Usage and cost a day and team, live. Grain: one row a (day, team, currency)';
+
+CREATE OR REPLACE VIEW aiusage.cost_center_usage WITH (security_barrier) AS
+SELECT u.day, u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		coalesce(v.cost_center, '(unmatched)') AS cost_center,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3
+) u
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
+COMMENT ON VIEW aiusage.cost_center_usage IS
+	'Usage and cost a day and cost center, live. Grain: one row a (day, cost_center, currency)';
+
+CREATE OR REPLACE VIEW aiusage.invoice_period_usage WITH (security_barrier) AS
+SELECT u.period, to_char(m.first, 'YYYY-MM') AS label,
+	least(m.first + (b.start_day - 1), m.next - 1) AS starts_on,
+	least(m.next + (b.start_day - 1), m.after - 1) AS ends_on,
+	coalesce(p.status, 'open') AS status,
+	u.team, coalesce(t.name, u.team) AS team_name,
+	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.invoice_period AS period,
+		coalesce(v.team, '(unmatched)') AS team,
+		coalesce(v.cost_center, '(unmatched)') AS cost_center,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3, 4
+) u
+-- a period follows from its number and calendar; it has a row only once something is to be said about it
+CROSS JOIN LATERAL (SELECT make_date(u.period % 100000 / 12, u.period % 100000 % 12 + 1, 1) AS first) f
+CROSS JOIN LATERAL (SELECT f.first, (f.first + interval '1 month')::date AS next, (f.first + interval '2 months')::date AS after) m
+LEFT JOIN aiusage.billing_calendar b ON b.calendar = u.period / 100000
+LEFT JOIN aiusage.invoice_period p ON p.period = u.period
+LEFT JOIN aiusage.team t ON t.team = u.team
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
+COMMENT ON VIEW aiusage.invoice_period_usage IS
+	'Usage and cost an invoice period, team and cost center, live: what is billed, so late usage of a closed period is in the next open one. Grain: one row a (period, team, cost_center, currency)';
+
+CREATE OR REPLACE VIEW aiusage.key_usage WITH (security_barrier) AS
+SELECT u.day, u.api_key, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		v.api_key,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3
+) u;
+COMMENT ON VIEW aiusage.key_usage IS
+	'Usage and cost a day and key, live. Grain: one row a (day, api_key, currency)';
+
+CREATE OR REPLACE VIEW aiusage.model_usage WITH (security_barrier) AS
+SELECT u.day, u.provider, u.model, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		v.provider,
+		v.model,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3, 4
+) u;
+COMMENT ON VIEW aiusage.model_usage IS
+	'Usage and cost a day and model as served, live. Grain: one row a (day, provider, model, currency)';
+
+CREATE OR REPLACE VIEW aiusage.workflow_usage WITH (security_barrier) AS
+SELECT u.day, u.workflow, u.currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		coalesce(v.workflow, '(none)') AS workflow,
+		v.currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3
+) u;
+COMMENT ON VIEW aiusage.workflow_usage IS
+	'Usage and cost a day and workflow, live. Grain: one row a (day, workflow, currency)';
+
+CREATE OR REPLACE VIEW aiusage.customer_usage WITH (security_barrier) AS
+SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.currency, u.charge_currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		coalesce(v.customer, '(none)') AS customer,
+		v.currency,
+		v.charge_currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		sum(v.charge) AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3, 4
+) u
+LEFT JOIN aiusage.customer c ON c.customer = u.customer;
+COMMENT ON VIEW aiusage.customer_usage IS
+	'Usage, cost and charge a day and customer, live, for those who may see cost (a customer may not: its access is by charge only). Grain: one row a (day, customer, currency, charge_currency)';
+
+CREATE OR REPLACE VIEW aiusage.usage_daily WITH (security_barrier) AS
+SELECT u.day, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
+	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
+	u.currency, u.list_currency, u.charge_currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		v.day,
+		v.api_key,
+		v.assignment,
+		coalesce(v.team, '(unmatched)') AS team,
+		coalesce(v.cost_center, '(unmatched)') AS cost_center,
+		v.project,
+		v.environment,
+		v.provider,
+		v.model,
+		v.endpoint,
+		v.service_tier,
+		v.region,
+		v.customer,
+		v.workflow,
+		v.status::text AS status,
+		v.invoice_period,
+		v.currency,
+		v.list_currency,
+		v.charge_currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+) u;
+COMMENT ON VIEW aiusage.usage_daily IS
+	'Usage and cost a business day in every dimension, live. Grain: one row a (day, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+
+CREATE OR REPLACE VIEW aiusage.usage_hourly WITH (security_barrier) AS
+SELECT u.hour, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
+	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
+	u.currency, u.list_currency, u.charge_currency,
+	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT
+		date_bin('1 hour', v.bucket, '2000-01-01 00:00:00+00') AS hour,
+		v.api_key,
+		v.assignment,
+		coalesce(v.team, '(unmatched)') AS team,
+		coalesce(v.cost_center, '(unmatched)') AS cost_center,
+		v.project,
+		v.environment,
+		v.provider,
+		v.model,
+		v.endpoint,
+		v.service_tier,
+		v.region,
+		v.customer,
+		v.workflow,
+		v.status::text AS status,
+		v.invoice_period,
+		v.currency,
+		v.list_currency,
+		v.charge_currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
+	FROM aiusage.rollup_visible v
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+) u;
+COMMENT ON VIEW aiusage.usage_hourly IS
+	'Usage and cost an hour (UTC) in every dimension, live. Grain: one row a (hour, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+
+CREATE OR REPLACE VIEW aiusage.line_items WITH (security_barrier) AS
+SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name,
+	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name,
+	u.provider, u.model, l.unit, l.quantity, l.cost,
+	l.cost / nullif(l.quantity, 0) AS average_rate, u.currency,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT v.day, coalesce(v.team, '(unmatched)') AS team, coalesce(v.cost_center, '(unmatched)') AS cost_center,
+		v.provider, v.model, v.currency,
+		aiusage.sum(v.usage) AS usage, aiusage.sum(v.usage_reversed) AS usage_reversed, aiusage.sum(v.cost_by_unit) AS cost_by_unit
+	FROM aiusage.rollup_daily_visible v
+	GROUP BY 1, 2, 3, 4, 5, 6
+) u
+CROSS JOIN LATERAL (
+	SELECT x.unit, sum(x.quantity) AS quantity, sum(x.cost) AS cost
+	FROM (
+		SELECT n.unit, n.quantity, 0::numeric FROM aiusage.unnest_usage(u.usage) n
+		UNION ALL
+		SELECT n.unit, - n.quantity, 0::numeric FROM aiusage.unnest_usage(u.usage_reversed) n
+		UNION ALL
+		SELECT n.unit, 0::numeric, n.cost FROM aiusage.unnest_costs(u.cost_by_unit) n
+	) x (unit, quantity, cost)
+	GROUP BY x.unit
+) l
+LEFT JOIN aiusage.team t ON t.team = u.team
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
+COMMENT ON VIEW aiusage.line_items IS
+	'What a day''s cost is made of, unit by unit, live. Grain: one row a (day, team, cost_center, provider, model, unit, currency)';
+
+-- The same column means the same everywhere: what it means is said once here,
+-- and exceptions (view.column) win.
+DO $comments$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN
+		WITH meaning(name, text) AS (VALUES
+			('day', 'Business day, in the time zone of the row''s billing calendar'),
+			('hour', 'Start of the hour, on whole hours of UTC'),
+			('team', 'Team that owned the key at the time; (unmatched): none did'),
+			('team_name', 'Name of the team today; a rename is not a move'),
+			('cost_center', 'Cost center that owned the key at the time; (unmatched): none did'),
+			('cost_center_name', 'Name of the cost center today'),
+			('customer_name', 'Name of the customer today'),
+			('project', 'Project of the assignment; NULL: not said'),
+			('environment', 'Environment of the assignment; NULL: not said'),
+			('period', 'Number of the invoice period: calendar * 100000 + year * 12 + month - 1 of its first day'),
+			('label', 'Year and month of the period''s first day, such as 2023-11'),
+			('starts_on', 'First day of the period, in its calendar''s time zone'),
+			('ends_on', 'Day after the last day of the period'),
+			('api_key', 'Key, by its label'),
+			('assignment', 'Assignment of the key at the time (aiusage.key_assignment); NULL: unmatched'),
+			('provider', 'Provider'),
+			('model', 'Model as served'),
+			('endpoint', 'Endpoint; NULL: not said'),
+			('service_tier', 'Service tier as served; NULL: not said'),
+			('region', 'Region; NULL: not said'),
+			('workflow', 'Workflow that the request named, else its assignment''s'),
+			('customer', 'Customer that the request named, else its assignment''s'),
+			('invoice_period', 'Number of the invoice period the usage is billed in'),
+			('currency', 'Currency of cost and its parts (ISO 4217)'),
+			('list_currency', 'Currency of list_cost (ISO 4217)'),
+			('charge_currency', 'Currency of charge (ISO 4217); NULL: nothing is charged'),
+			('requests', 'Requests: usage rows less reversals, each attempt one'),
+			('errors', 'Requests whose status is not success (error, timeout or cancelled)'),
+			('retries', 'Repeated attempts: requests with attempt above 1, plus attempts inside an SDK that have no row'),
+			('fallbacks', 'Requests that stood in for another model or route'),
+			('cache_hits', 'Requests answered from the gateway''s own cache'),
+			('accepted', 'Accepted results, those reported later included'),
+			('unpriced', 'Requests without a price: their cost is unknown, so it is missing in every amount here'),
+			('unmatched', 'Requests whose key nobody owned at the time'),
+			('input_tokens', 'Input tokens, cached and audio tokens included; NULL: does not fit a bigint'),
+			('cache_read_tokens', 'Input tokens read from the provider''s cache, part of input_tokens; NULL: does not fit a bigint'),
+			('cache_write_tokens', 'Input tokens written to the provider''s cache, part of input_tokens; NULL: does not fit a bigint'),
+			('output_tokens', 'Output tokens, reasoning and audio tokens included; NULL: does not fit a bigint'),
+			('reasoning_tokens', 'Reasoning tokens (unit output_reasoning_tokens), part of output_tokens; NULL: does not fit a bigint'),
+			('input_audio_tokens', 'Audio input tokens, part of input_tokens; NULL: does not fit a bigint'),
+			('output_audio_tokens', 'Audio output tokens, part of output_tokens; NULL: does not fit a bigint'),
+			('web_searches', 'Web searches made by the provider; NULL: does not fit a bigint'),
+			('cost', 'Cost, corrections included'),
+			('failed_cost', 'Part of cost: requests that did not succeed'),
+			('retry_cost', 'Part of cost: attempts above 1'),
+			('fallback_cost', 'Part of cost: requests that stood in for another model or route'),
+			('estimated_cost', 'Part of cost: from estimated usage, may still be corrected'),
+			('list_cost', 'What the same usage costs at list prices; NULL: some of it has list prices in another currency than currency'),
+			('charge', 'What is charged for it by charge books, 0 where nothing is; NULL: some of it is charged in another currency than currency'),
+			('as_of', 'Everything committed before this time is included; on a standby: as far as it has replayed'),
+			('unit', 'Unit of usage'),
+			('quantity', 'Quantity of the unit as reported, less reversals; totals include their parts (cached tokens are part of input_tokens)'),
+			('average_rate', 'cost / quantity: what one unit came to on average, below its rate where parts of it are priced by units of their own; NULL: no quantity'),
+			('invoice_period_usage.status', 'open, closing, closed or invoiced (aiusage.invoice_period)'),
+			('usage_daily.status', 'How the requests ended: success, error, timeout or cancelled'),
+			('usage_hourly.status', 'How the requests ended: success, error, timeout or cancelled'),
+			('usage_daily.list_cost', 'What the same usage costs at list prices, in list_currency'),
+			('usage_hourly.list_cost', 'What the same usage costs at list prices, in list_currency'),
+			('usage_daily.charge', 'What is charged for it by charge books, in charge_currency; 0 where nothing is'),
+			('usage_hourly.charge', 'What is charged for it by charge books, in charge_currency; 0 where nothing is'),
+			('customer_usage.charge', 'What the customer is charged, in charge_currency; 0 where nothing is'),
+			('customer_usage.customer', 'Customer that the request named, else its assignment''s; (none): no customer'),
+			('workflow_usage.workflow', 'Workflow that the request named, else its assignment''s; (none): no workflow'),
+			('usage_daily.customer', 'Customer that the request named, else its assignment''s; NULL: none'),
+			('usage_hourly.customer', 'Customer that the request named, else its assignment''s; NULL: none'),
+			('usage_daily.workflow', 'Workflow that the request named, else its assignment''s; NULL: none'),
+			('usage_hourly.workflow', 'Workflow that the request named, else its assignment''s; NULL: none'),
+			('line_items.cost', 'Cost of the unit, corrections included; the lines of a day add up to its cost')
+		)
+		SELECT c.relname, a.attname, coalesce(s.text, m.text) AS text
+		FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+		LEFT JOIN meaning m ON m.name = a.attname
+		LEFT JOIN meaning s ON s.name = c.relname || '.' || a.attname
+		WHERE c.relnamespace = 'aiusage'::regnamespace
+			AND c.relname IN ('team_usage', 'cost_center_usage', 'invoice_period_usage', 'key_usage', 'model_usage',
+				'workflow_usage', 'customer_usage', 'usage_daily', 'usage_hourly', 'line_items')
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN aiusage.%I.%I IS %L', r.relname, r.attname, r.text);
+	END LOOP;
+END
+$comments$;
