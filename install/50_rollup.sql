@@ -58,6 +58,8 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 -- a fold is short: compiling its plan would cost more than running it
 SET jit = off
+-- whatever is known of the ledger's statistics, new rows are found by their txid
+SET enable_seqscan = off
 AS $$
 DECLARE
 	v_incarnation integer;
@@ -88,10 +90,11 @@ BEGIN
 	WITH delta AS MATERIALIZED (
 		SELECT t.bucket,
 			aiusage.dimension_id(t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint,
-				t.service_tier, t.region, t.customer, t.workflow, t.status::text,
+				t.service_tier, t.region, coalesce(t.customer, a.customer), coalesce(t.workflow, a.workflow), t.status::text,
 				t.currency, t.list_currency, t.charge_currency) AS dimension,
 			t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint, t.service_tier, t.region,
-			t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
+			coalesce(t.customer, a.customer) AS customer, coalesce(t.workflow, a.workflow) AS workflow, t.status,
+			t.currency, t.list_currency, t.charge_currency,
 			sum(t.records)::bigint AS records, sum(t.requests)::bigint AS requests, sum(t.errors)::bigint AS errors,
 			sum(t.retries)::bigint AS retries, sum(t.fallbacks)::bigint AS fallbacks,
 			sum(t.cache_hits)::bigint AS cache_hits, sum(t.accepted)::bigint AS accepted,
@@ -103,8 +106,9 @@ BEGIN
 			coalesce(aiusage.sum(t.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
 			aiusage.sum(t.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_tail t
+		LEFT JOIN aiusage.key_assignment a ON a.assignment = t.assignment
 		GROUP BY t.bucket, t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint,
-			t.service_tier, t.region, t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency
+			t.service_tier, t.region, coalesce(t.customer, a.customer), coalesce(t.workflow, a.workflow), t.status, t.currency, t.list_currency, t.charge_currency
 	), new_dimensions AS (
 		INSERT INTO aiusage.rollup_dimension (dimension, assignment, invoice_period, api_key, provider, model, endpoint,
 			service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)

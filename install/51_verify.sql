@@ -22,7 +22,9 @@ BEGIN
 	WITH ledger AS MATERIALIZED (
 		SELECT s.bucket,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency,
+			s.region, coalesce(s.customer, a.customer) AS customer,
+			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
+			s.charge_currency,
 			sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors,
 			sum(s.retries) AS retries, sum(s.fallbacks) AS fallbacks, sum(s.cache_hits) AS cache_hits,
 			sum(s.accepted) AS accepted, sum(s.unpriced) AS unpriced, sum(s.unmatched) AS unmatched,
@@ -33,13 +35,17 @@ BEGIN
 			coalesce(aiusage.sum(s.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
 			aiusage.sum(s.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_source s
+		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		GROUP BY s.bucket,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency
+			s.region, coalesce(s.customer, a.customer), coalesce(s.workflow, a.workflow), s.status, s.currency,
+			s.list_currency, s.charge_currency
 	), live AS MATERIALIZED (
 		SELECT s.bucket,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency,
+			s.region, coalesce(s.customer, a.customer) AS customer,
+			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
+			s.charge_currency,
 			sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors,
 			sum(s.retries) AS retries, sum(s.fallbacks) AS fallbacks, sum(s.cache_hits) AS cache_hits,
 			sum(s.accepted) AS accepted, sum(s.unpriced) AS unpriced, sum(s.unmatched) AS unmatched,
@@ -50,9 +56,11 @@ BEGIN
 			coalesce(aiusage.sum(s.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
 			aiusage.sum(s.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_live s
+		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		GROUP BY s.bucket,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency
+			s.region, coalesce(s.customer, a.customer), coalesce(s.workflow, a.workflow), s.status, s.currency,
+			s.list_currency, s.charge_currency
 	), difference AS MATERIALIZED (
 		(
 			SELECT t.bucket,
@@ -110,7 +118,7 @@ BEGIN
 		UNION ALL
 		SELECT 'ledger', 'usage_reversed ' || n.unit, n.quantity FROM ledger t CROSS JOIN LATERAL aiusage.unnest_usage(t.usage_reversed) n
 		UNION ALL
-		SELECT 'ledger', 'cost of ' || n.unit || ' ' || t.currency, n.cost
+		SELECT 'ledger', 'cost of ' || n.unit || ' ' || t.currency, n.cost::numeric
 		FROM ledger t CROSS JOIN LATERAL aiusage.unnest_costs(t.cost_by_unit) n
 		UNION ALL
 		SELECT 'rollup' AS side, m.measure, m.value
@@ -131,7 +139,7 @@ BEGIN
 		UNION ALL
 		SELECT 'rollup', 'usage_reversed ' || n.unit, n.quantity FROM live t CROSS JOIN LATERAL aiusage.unnest_usage(t.usage_reversed) n
 		UNION ALL
-		SELECT 'rollup', 'cost of ' || n.unit || ' ' || t.currency, n.cost
+		SELECT 'rollup', 'cost of ' || n.unit || ' ' || t.currency, n.cost::numeric
 		FROM live t CROSS JOIN LATERAL aiusage.unnest_costs(t.cost_by_unit) n
 	), summed AS (
 		SELECT t.measure, sum(t.value) FILTER (WHERE t.side = 'ledger') AS ledger,
@@ -155,7 +163,9 @@ BEGIN
 	WITH ledger AS MATERIALIZED (
 		SELECT s.day,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency,
+			s.region, coalesce(s.customer, a.customer) AS customer,
+			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
+			s.charge_currency,
 			sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors,
 			sum(s.retries) AS retries, sum(s.fallbacks) AS fallbacks, sum(s.cache_hits) AS cache_hits,
 			sum(s.accepted) AS accepted, sum(s.unpriced) AS unpriced, sum(s.unmatched) AS unmatched,
@@ -166,13 +176,17 @@ BEGIN
 			coalesce(aiusage.sum(s.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
 			aiusage.sum(s.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_source s
+		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		GROUP BY s.day,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency
+			s.region, coalesce(s.customer, a.customer), coalesce(s.workflow, a.workflow), s.status, s.currency,
+			s.list_currency, s.charge_currency
 	), live AS MATERIALIZED (
 		SELECT s.day,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency,
+			s.region, coalesce(s.customer, a.customer) AS customer,
+			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
+			s.charge_currency,
 			sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors,
 			sum(s.retries) AS retries, sum(s.fallbacks) AS fallbacks, sum(s.cache_hits) AS cache_hits,
 			sum(s.accepted) AS accepted, sum(s.unpriced) AS unpriced, sum(s.unmatched) AS unmatched,
@@ -183,9 +197,11 @@ BEGIN
 			coalesce(aiusage.sum(s.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
 			aiusage.sum(s.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_daily_live s
+		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		GROUP BY s.day,
 			s.assignment, s.invoice_period, s.api_key, s.provider, s.model, s.endpoint, s.service_tier,
-			s.region, s.customer, s.workflow, s.status, s.currency, s.list_currency, s.charge_currency
+			s.region, coalesce(s.customer, a.customer), coalesce(s.workflow, a.workflow), s.status, s.currency,
+			s.list_currency, s.charge_currency
 	), difference AS MATERIALIZED (
 		(
 			SELECT t.day,
@@ -243,7 +259,7 @@ BEGIN
 		UNION ALL
 		SELECT 'ledger', 'usage_reversed ' || n.unit, n.quantity FROM ledger t CROSS JOIN LATERAL aiusage.unnest_usage(t.usage_reversed) n
 		UNION ALL
-		SELECT 'ledger', 'cost of ' || n.unit || ' ' || t.currency, n.cost
+		SELECT 'ledger', 'cost of ' || n.unit || ' ' || t.currency, n.cost::numeric
 		FROM ledger t CROSS JOIN LATERAL aiusage.unnest_costs(t.cost_by_unit) n
 		UNION ALL
 		SELECT 'rollup' AS side, m.measure, m.value
@@ -264,7 +280,7 @@ BEGIN
 		UNION ALL
 		SELECT 'rollup', 'usage_reversed ' || n.unit, n.quantity FROM live t CROSS JOIN LATERAL aiusage.unnest_usage(t.usage_reversed) n
 		UNION ALL
-		SELECT 'rollup', 'cost of ' || n.unit || ' ' || t.currency, n.cost
+		SELECT 'rollup', 'cost of ' || n.unit || ' ' || t.currency, n.cost::numeric
 		FROM live t CROSS JOIN LATERAL aiusage.unnest_costs(t.cost_by_unit) n
 	), summed AS (
 		SELECT t.measure, sum(t.value) FILTER (WHERE t.side = 'ledger') AS ledger,

@@ -5,6 +5,7 @@ SELECT count(*) > 0 AS books FROM aiusage.init();
 SELECT FROM aiusage.make_partitions('2021-03-01', '2021-05-01');
 RESET client_min_messages;
 SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
 
 -- A cost center in Europe/Berlin: 28 March 2021 has 23 hours there.
 SELECT aiusage.set_billing_calendar('rollup-berlin', 'Europe/Berlin') IS NOT NULL AS calendar;
@@ -185,7 +186,7 @@ WHERE cost_center = 'rollup-de' AND day BETWEEN '2021-03-27' AND '2021-03-29' OR
 SELECT * FROM pg_temp.differences();
 
 -- A month's last hour in Berlin is the next month in UTC's eyes, and the reverse.
-SELECT pg_temp.book('month-end', '2021-03-31 22:30:00+00', 'rollup-2', '{"input_tokens": 1}', 0.5) IS NOT NULL AS berlin,
+SELECT pg_temp.book('month-end-de', '2021-03-31 22:30:00+00', 'rollup-2', '{"input_tokens": 1}', 0.5) IS NOT NULL AS berlin,
 	pg_temp.book('month-end', '2021-03-31 22:30:00+00', 'rollup-1', '{"input_tokens": 1}', 0.5) IS NOT NULL AS utc;
 SELECT label, starts_on, ends_on, status, team, team_name, cost_center, cost_center_name, requests, cost, currency
 FROM aiusage.invoice_period_usage WHERE team LIKE 'rollup-%' ORDER BY cost_center, label, currency;

@@ -11,17 +11,20 @@
  *   rollup_daily_visible  rollup_daily_live in the same way
  *
  * Columns that a query does not use cost nothing: they are planned away.
+ *
+ * A request's customer and workflow are its own, else its assignment's.  What
+ * is folded has that in it; a row of the tail has only its own, so that reading
+ * it needs no join.  Whoever reads rollup_live takes coalesce(l.customer,
+ * a.customer) of the assignment it joins, which is right for both.
  */
 
 CREATE OR REPLACE VIEW aiusage.rollup_source AS
-SELECT r.txid,
+SELECT r.txid, r.occurred_at,
 	date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00') AS bucket,
 	(date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
 		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date AS day,
 	r.assignment, r.invoice_period, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region,
-	coalesce(r.customer, a.customer) AS customer,
-	coalesce(r.workflow, a.workflow) AS workflow,
-	r.status,
+	r.customer, r.workflow, r.status,
 	aiusage.currency(r.cost_by_unit) AS currency,
 	coalesce(aiusage.currency(r.list_cost), aiusage.currency(r.cost_by_unit)) AS list_currency,
 	aiusage.currency(r.charge) AS charge_currency,
@@ -52,25 +55,39 @@ SELECT r.txid,
 	CASE WHEN r.kind = 'reversal' THEN r.usage END AS usage_reversed,
 	r.cost_by_unit
 FROM aiusage.usage_record r
--- both are joins by primary key: left out of the plan where nothing of them is used
-LEFT JOIN aiusage.key_assignment a ON a.assignment = r.assignment
+-- by primary key: left out of the plan where the day is not used
 LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000;
 
 COMMENT ON VIEW aiusage.rollup_source IS
 	'Internal. What each ledger row adds to each measure of the rollups, and under which dimension values; one row a ledger row';
 
 /*
- * The form matters.  The upper bound says nothing (it is the largest bigint, so
- * that the reader's own rows are in), but makes the planner see a range, which
- * it believes to be small, instead of a third of the ledger: BRIN, not a scan.
+ * The form matters: it has to be read by the BRIN index, whatever the planner's
+ * statistics of txid are, and must look as cheap as it is, or a large ledger is
+ * scanned, in parallel, by a plan that takes longer to compile (JIT) than to run.
+ * So there are bounds that say nothing: the largest bigint (a smaller one would
+ * lose the reader's own rows), the first and last of the running transactions,
+ * and a range of occurred_at, the index's other column, behind sub-selects.
+ * Each makes a pair that the planner takes for a small range, unseen.  And a
+ * limit that does not limit, of which it thinks that it leaves a tenth.
  */
 CREATE OR REPLACE VIEW aiusage.rollup_tail AS
-SELECT * FROM aiusage.rollup_source s
-WHERE s.txid >= (SELECT f.boundary FROM aiusage.fold_state f)
-	AND s.txid < 9223372036854775807
-UNION ALL
-SELECT * FROM aiusage.rollup_source s
-WHERE s.txid = ANY (ARRAY(SELECT unnest(f.running) FROM aiusage.fold_state f));
+(
+	SELECT * FROM aiusage.rollup_source s
+	WHERE s.txid >= (SELECT f.boundary FROM aiusage.fold_state f)
+		AND s.txid <= 9223372036854775807
+		AND s.occurred_at >= (SELECT timestamptz '-infinity')
+		AND s.occurred_at <= (SELECT timestamptz 'infinity')
+	LIMIT (SELECT 9223372036854775807)
+) UNION ALL (
+	SELECT * FROM aiusage.rollup_source s
+	WHERE s.txid = ANY (ARRAY(SELECT unnest(f.running) FROM aiusage.fold_state f))
+		AND s.txid >= (SELECT f.running[1] FROM aiusage.fold_state f)
+		AND s.txid <= (SELECT f.running[cardinality(f.running)] FROM aiusage.fold_state f)
+		AND s.occurred_at >= (SELECT timestamptz '-infinity')
+		AND s.occurred_at <= (SELECT timestamptz 'infinity')
+	LIMIT (SELECT 9223372036854775807)
+);
 
 COMMENT ON VIEW aiusage.rollup_tail IS
 	'Internal. The rows of rollup_source that are not in the rollups yet';
@@ -118,23 +135,29 @@ COMMENT ON VIEW aiusage.rollup_daily_live IS
 	'Internal. rollup_daily and the rows that are not folded yet, so exact in every snapshot; several rows a day and dimension set: group them';
 
 CREATE OR REPLACE VIEW aiusage.rollup_visible AS
-SELECT a.team, a.cost_center, a.project, a.environment, a.product, l.*
+SELECT a.team, a.cost_center, a.project, a.environment, a.product,
+	coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
+	l.*
 FROM aiusage.rollup_live l
 LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
 WHERE (SELECT aiusage.sees_everything())
 	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
-	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[]);
+	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
+	OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
 
 COMMENT ON VIEW aiusage.rollup_visible IS
-	'Internal. rollup_live with the owners of the assignment, limited to the teams and cost centers that the reader may see; unmatched usage is for those who see everything';
+	'Internal. rollup_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
 
 CREATE OR REPLACE VIEW aiusage.rollup_daily_visible AS
-SELECT a.team, a.cost_center, a.project, a.environment, a.product, l.*
+SELECT a.team, a.cost_center, a.project, a.environment, a.product,
+	coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
+	l.*
 FROM aiusage.rollup_daily_live l
 LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
 WHERE (SELECT aiusage.sees_everything())
 	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
-	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[]);
+	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
+	OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
 
 COMMENT ON VIEW aiusage.rollup_daily_visible IS
-	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams and cost centers that the reader may see; unmatched usage is for those who see everything';
+	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';

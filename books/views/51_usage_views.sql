@@ -194,7 +194,7 @@ SELECT u.day, u.workflow, u.currency,
 FROM (
 	SELECT
 		v.day,
-		coalesce(v.workflow, '(none)') AS workflow,
+		coalesce(v.effective_workflow, '(none)') AS workflow,
 		v.currency,
 		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
 		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
@@ -226,7 +226,7 @@ SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.curre
 FROM (
 	SELECT
 		v.day,
-		coalesce(v.customer, '(none)') AS customer,
+		coalesce(v.effective_customer, '(none)') AS customer,
 		v.currency,
 		v.charge_currency,
 		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
@@ -273,8 +273,8 @@ FROM (
 		v.endpoint,
 		v.service_tier,
 		v.region,
-		v.customer,
-		v.workflow,
+		v.effective_customer AS customer,
+		v.effective_workflow AS workflow,
 		v.status::text AS status,
 		v.invoice_period,
 		v.currency,
@@ -322,8 +322,8 @@ FROM (
 		v.endpoint,
 		v.service_tier,
 		v.region,
-		v.customer,
-		v.workflow,
+		v.effective_customer AS customer,
+		v.effective_workflow AS workflow,
 		v.status::text AS status,
 		v.invoice_period,
 		v.currency,
@@ -376,6 +376,37 @@ LEFT JOIN aiusage.team t ON t.team = u.team
 LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
 COMMENT ON VIEW aiusage.line_items IS
 	'What a day''s cost is made of, unit by unit, live. Grain: one row a (day, team, cost_center, provider, model, unit, currency)';
+
+-- For customers: what they used and what they are charged, never cost or margin,
+-- nor which provider served them.
+CREATE OR REPLACE VIEW aiusage.customer_charges WITH (security_barrier) AS
+SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.currency,
+	u.requests, u.errors,
+	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.charge,
+	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+FROM (
+	SELECT v.day, coalesce(v.customer, a.customer) AS customer, v.charge_currency AS currency,
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.charge) AS charge
+	FROM aiusage.rollup_daily_live v
+	LEFT JOIN aiusage.key_assignment a ON a.assignment = v.assignment
+	WHERE coalesce(v.customer, a.customer) IS NOT NULL
+		AND ((SELECT aiusage.sees_everything())
+			OR coalesce(v.customer, a.customer) = ANY ((SELECT aiusage.visible_customer_charges())::text[]))
+	GROUP BY 1, 2, 3
+) u
+LEFT JOIN aiusage.customer c ON c.customer = u.customer;
+COMMENT ON VIEW aiusage.customer_charges IS
+	'Usage and charge a day and customer, live: what a customer may see of itself. Grain: one row a (day, customer, currency)';
 
 -- The same column means the same everywhere: what it means is said once here,
 -- and exceptions (view.column) win.
@@ -452,6 +483,8 @@ BEGIN
 			('usage_hourly.customer', 'Customer that the request named, else its assignment''s; NULL: none'),
 			('usage_daily.workflow', 'Workflow that the request named, else its assignment''s; NULL: none'),
 			('usage_hourly.workflow', 'Workflow that the request named, else its assignment''s; NULL: none'),
+			('customer_charges.currency', 'Currency of charge (ISO 4217); NULL: nothing is charged'),
+			('customer_charges.charge', 'What the customer is charged, in currency; 0 where nothing is'),
 			('line_items.cost', 'Cost of the unit, corrections included; the lines of a day add up to its cost')
 		)
 		SELECT c.relname, a.attname, coalesce(s.text, m.text) AS text
@@ -461,7 +494,7 @@ BEGIN
 		LEFT JOIN meaning s ON s.name = c.relname || '.' || a.attname
 		WHERE c.relnamespace = 'aiusage'::regnamespace
 			AND c.relname IN ('team_usage', 'cost_center_usage', 'invoice_period_usage', 'key_usage', 'model_usage',
-				'workflow_usage', 'customer_usage', 'usage_daily', 'usage_hourly', 'line_items')
+				'workflow_usage', 'customer_usage', 'usage_daily', 'usage_hourly', 'line_items', 'customer_charges')
 	LOOP
 		EXECUTE format('COMMENT ON COLUMN aiusage.%I.%I IS %L', r.relname, r.attname, r.text);
 	END LOOP;
