@@ -3,13 +3,11 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 SELECT count(*) > 0 AS books FROM aiusage.init();
 RESET client_min_messages;
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 
 -- Usage first: the fold's snapshot would not list its own transaction.
 BEGIN;
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('rollup-guard', 'rollup', 'none', '{"input_tokens": 1}');
-\set VERBOSITY default
 SELECT aiusage.refresh();
 ROLLBACK;
 
@@ -119,12 +117,14 @@ CALL aiusage.maintain();
 ROLLBACK;
 
 -- Nobody without a grant folds, verifies or reads.
-CREATE ROLE rollup_guard_nobody;
-SET ROLE rollup_guard_nobody;
+CREATE ROLE regress_rollup_nobody;
+GRANT USAGE ON SCHEMA aiusage TO regress_rollup_nobody;
+SET ROLE regress_rollup_nobody;
 SELECT aiusage.refresh();
 SELECT * FROM aiusage.verify();
 CALL aiusage.maintain();
 SELECT * FROM aiusage.team_usage;
 SELECT * FROM aiusage.rollup_daily;
 RESET ROLE;
-DROP ROLE rollup_guard_nobody;
+REVOKE USAGE ON SCHEMA aiusage FROM regress_rollup_nobody;
+DROP ROLE regress_rollup_nobody;

@@ -88,7 +88,7 @@ SELECT u.period, to_char(m.first, 'YYYY-MM') AS label,
 	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
 FROM (
 	SELECT
-		v.invoice_period AS period,
+		v.invoice_period::bigint AS period,
 		coalesce(v.team, '(unmatched)') AS team,
 		coalesce(v.cost_center, '(unmatched)') AS cost_center,
 		v.currency,
@@ -110,7 +110,7 @@ FROM (
 	GROUP BY 1, 2, 3, 4
 ) u
 -- a period follows from its number and calendar; it has a row only once something is to be said about it
-CROSS JOIN LATERAL (SELECT make_date(u.period % 100000 / 12, u.period % 100000 % 12 + 1, 1) AS first) f
+CROSS JOIN LATERAL (SELECT make_date((u.period % 100000 / 12)::int, (u.period % 100000 % 12 + 1)::int, 1) AS first) f
 CROSS JOIN LATERAL (SELECT f.first, (f.first + interval '1 month')::date AS next, (f.first + interval '2 months')::date AS after) m
 LEFT JOIN aiusage.billing_calendar b ON b.calendar = u.period / 100000
 LEFT JOIN aiusage.invoice_period p ON p.period = u.period
@@ -276,7 +276,7 @@ FROM (
 		v.effective_customer AS customer,
 		v.effective_workflow AS workflow,
 		v.status::text AS status,
-		v.invoice_period,
+		v.invoice_period::bigint AS invoice_period,
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
@@ -325,7 +325,7 @@ FROM (
 		v.effective_customer AS customer,
 		v.effective_workflow AS workflow,
 		v.status::text AS status,
-		v.invoice_period,
+		v.invoice_period::bigint AS invoice_period,
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
