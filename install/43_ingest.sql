@@ -8,7 +8,7 @@
  */
 
 CREATE FUNCTION aiusage.ingest_batch(records jsonb, first_ord int)
-	RETURNS TABLE (ord int, id uuid, outcome text, cost numeric, currency text, sqlstate text, message text)
+	RETURNS TABLE (ord int, id uuid, outcome text, cost numeric, currency text, failed_with text, message text)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -87,7 +87,7 @@ BEGIN
 		END IF;
 		IF size = 1 THEN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, failure_detail = PG_EXCEPTION_DETAIL, failure_hint = PG_EXCEPTION_HINT;
-			sqlstate := SQLSTATE;
+			failed_with := SQLSTATE;
 			message := concat_ws(' ', message || CASE WHEN failure_detail <> '' OR failure_hint <> '' THEN '.' ELSE '' END,
 				nullif(failure_detail, ''), nullif(failure_hint, ''));
 		END IF;

@@ -90,7 +90,7 @@ BEGIN
 		END IF;
 
 		-- While the original's period is open the correction belongs to its day; later, to today.
-		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
 		at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
 		period := CASE WHEN still_open THEN o.invoice_period END;
 
@@ -100,9 +100,9 @@ BEGIN
 			request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
 			provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
 			error_class, tags)
-		VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), - o.cost, - o.list_cost, - o.charge, o.assignment, number, o.id,
+		VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) o.cost, OPERATOR(aiusage.-) o.list_cost, OPERATOR(aiusage.-) o.charge, o.assignment, number, o.id,
 			o.price_version, period, o.status, o.stream_state, o.cost_state, o.unpriced_reason, 'reversal', o.attempt, o.retries, o.status_code,
-			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, - o.cost_by_unit, o.accepted, NULL, NULL,
+			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, OPERATOR(aiusage.-) o.cost_by_unit, o.accepted, NULL, NULL,
 			o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
 			o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
 			o.error_class, o.tags);
@@ -261,7 +261,7 @@ BEGIN
 	END IF;
 	number := aiusage.owner_open_correction('record_outcome', note, NULL,
 		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
-	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status <> 'open');
+	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
 	at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
 	outcome := aiusage.uuid_v7(at);
 	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,

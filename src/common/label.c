@@ -3,8 +3,8 @@
  * label.c
  *	  Does a text look like a real credential?
  *
- * One pass, one switch on the character, so that an ordinary label costs a
- * few nanoseconds.  Patterns are the published prefixes of the providers'
+ * One pass, one table look-up a character, so that an ordinary label costs
+ * a few nanoseconds.  Patterns are the published prefixes of the providers'
  * keys with enough random-looking text behind them; a prefix alone (a model
  * named "sk-learn", a workflow "task-7") is not a secret.
  *
@@ -91,28 +91,31 @@ is_jwt(const char *p, const char *end)
 	return dots == 2 || (dots == 1 && part >= 8);
 }
 
+/* The characters a credential can begin with; everything else is passed over. */
+static const bool first_char[256] = {
+	['s'] = true, ['A'] = true, ['e'] = true, ['g'] = true, ['h'] = true,
+	['x'] = true, ['p'] = true, ['B'] = true, ['b'] = true, ['-'] = true
+};
+
 const char *
 aiu_label_secret_kind(const char *s, int len)
 {
 	const char *end = s + len;
 	const char *p;
-	bool		boundary = true;
 
 	for (p = s; p < end; p++)
 	{
-		bool		at_start = boundary;
-
-		boundary = !is_alnum((unsigned char) *p);
-		if (boundary)
-		{
-			if (*p == '-' && PREFIX("-----BEGIN "))
-				return "PEM block";
+		if (likely(!first_char[(unsigned char) *p]))
 			continue;
-		}
-		if (!at_start)
+		/* within a word: "task-7" is no key */
+		if (p > s && is_alnum((unsigned char) p[-1]))
 			continue;
 		switch (*p)
 		{
+			case '-':
+				if (PREFIX("-----BEGIN "))
+					return "PEM block";
+				break;
 			case 's':
 				if (RANDOM("sk-", 16))
 					return "secret API key (sk-...)";
@@ -157,17 +160,20 @@ aiu_label_secret_kind(const char *s, int len)
 				if (RANDOM("pplx-", 20))
 					return "secret API key (pplx-...)";
 				break;
+			case 'B':
+			case 'b':
+				if (prefix_nocase(p, end, "bearer ", 7))
+				{
+					const char *t = p + 7;
+
+					while (t < end && *t == ' ')
+						t++;
+					if (random_token(t, end, 12) || (end - t >= 3 && memcmp(t, "eyJ", 3) == 0))
+						return "bearer token";
+				}
+				break;
 			default:
 				break;
-		}
-		if ((*p == 'B' || *p == 'b') && prefix_nocase(p, end, "bearer ", 7))
-		{
-			const char *t = p + 7;
-
-			while (t < end && *t == ' ')
-				t++;
-			if (random_token(t, end, 12) || (end - t >= 3 && memcmp(t, "eyJ", 3) == 0))
-				return "bearer token";
 		}
 	}
 	return NULL;

@@ -67,6 +67,14 @@ aiu_owner_spi_begin(AiuOwnerSpi *save)
 }
 
 void
+aiu_owner_spi_begin_uncached(AiuOwnerSpi *save)
+{
+	become_owner(save);
+	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
+	save->pushed_snapshot = true;
+}
+
+void
 aiu_owner_spi_begin_write(AiuOwnerSpi *save)
 {
 	become_owner(save);

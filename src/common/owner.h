@@ -29,8 +29,13 @@ typedef struct AiuOwnerSpi
 	bool		pushed_snapshot;
 } AiuOwnerSpi;
 
-/* read: a latest snapshot is pushed, use SPI with read_only = true */
+/* read: a latest snapshot is pushed, use SPI with read_only = true; an ERROR in parallel mode (PARALLEL UNSAFE) */
 extern void aiu_owner_spi_begin(AiuOwnerSpi *save);
+/*
+ * read, for an answer that is not remembered: works in a parallel plan's
+ * leader too (PARALLEL RESTRICTED), under the query's own snapshot there
+ */
+extern void aiu_owner_spi_begin_uncached(AiuOwnerSpi *save);
 /* write: no snapshot pushed, use SPI with read_only = false */
 extern void aiu_owner_spi_begin_write(AiuOwnerSpi *save);
 extern void aiu_owner_spi_end(AiuOwnerSpi *save);

@@ -1,0 +1,61 @@
+-- init(): idempotent, resumable, refuses what would lose data
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS aiusage;
+DO $$ BEGIN PERFORM aiusage.init(); END $$;
+RESET client_min_messages;
+
+-- again: nothing is done
+SELECT * FROM aiusage.init();
+SELECT aiusage.storage_version() = (SELECT max(version) FROM aiusage.books_pieces() WHERE kind = 'table') AS current;
+
+-- no book is a member of the extension
+SELECT count(*) AS member_relations
+FROM pg_depend AS d JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'aiusage');
+\set VERBOSITY terse
+DROP EXTENSION aiusage;
+\set VERBOSITY default
+
+-- books of an older shape: the missing step is made up for, the rest stays
+BEGIN;
+DELETE FROM aiusage.storage_step WHERE name = 'corrections';
+DROP TABLE aiusage.correction;
+SELECT * FROM aiusage.init();
+SELECT to_regclass('aiusage.correction') IS NOT NULL AS made;
+ROLLBACK;
+
+-- a view whose text has changed is replaced
+BEGIN;
+UPDATE aiusage.storage_step SET checksum = 'other' WHERE name = 'usage_log';
+SELECT * FROM aiusage.init();
+ROLLBACK;
+
+\set VERBOSITY verbose
+\set SHOW_CONTEXT never
+-- books that are newer than the code
+BEGIN;
+INSERT INTO aiusage.storage_step (kind, version, name, checksum, extension_version) VALUES ('table', 9999, 'future', 'x', '99');
+SELECT aiusage.init();
+ROLLBACK;
+-- another owner
+CREATE ROLE aiusage_test_other_owner;
+SELECT aiusage.init('aiusage_test_other_owner');
+DROP ROLE aiusage_test_other_owner;
+
+-- settings: only known ones, only valid values, audited
+UPDATE aiusage.setting SET value = 'maybe' WHERE name = 'strict_keys';
+UPDATE aiusage.setting SET value = 'Mars/Olympus' WHERE name = 'time_zone';
+UPDATE aiusage.setting SET value = 'no-such-book' WHERE name = 'default_book';
+UPDATE aiusage.setting SET value = '2 fortnights' WHERE name = 'partition_interval';
+INSERT INTO aiusage.setting (name, value, meaning) VALUES ('color', 'red', '');
+DELETE FROM aiusage.setting WHERE name = 'currency';
+BEGIN;
+UPDATE aiusage.setting SET value = 'on' WHERE name = 'strict_keys';
+UPDATE aiusage.setting SET value = 'on' WHERE name = 'strict_keys';
+SELECT relation, operation, old ->> 'value' AS old, new ->> 'value' AS new, session_role = session_user AS session_role, role = current_user AS role
+FROM aiusage.audit_log WHERE relation = 'setting' AND xid = pg_current_xact_id();
+ROLLBACK;
+
+-- never in an extension script
+SELECT aiusage.in_extension_script();

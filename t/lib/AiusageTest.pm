@@ -1,0 +1,107 @@
+# Shared by the TAP tests: nodes, books with traffic in them, and figures that
+# can be compared.
+package AiusageTest;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use File::Basename qw(dirname);
+use Cwd qw(abs_path);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(project_dir new_node make_books book_workload figures figures_differ verify_clean sqlstate_of);
+
+sub project_dir { return abs_path(dirname(dirname(dirname(__FILE__)))) }
+
+# new_node(NAME, preload => 1, conf => '...'): started
+sub new_node
+{
+	my ($name, %o) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off\n");
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = '" . ($o{preload} // 'aiusage') . "'\n");
+	$node->append_conf('postgresql.conf', $o{conf}) if defined $o{conf};
+	$node->start;
+	return $node;
+}
+
+# A database with the extension, the books, prices, and the demo's roles and keys.
+sub make_books
+{
+	my ($node, $db) = @_;
+	my $dir = project_dir();
+
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	for my $file (qw(books keys))
+	{
+		$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', "$dir/tools/demo/$file.sql" ],
+			"$db: $file.sql");
+	}
+	return;
+}
+
+# The demo's deterministic workload, as the gateway.
+sub book_workload
+{
+	my ($node, $db) = @_;
+	my $dir = project_dir();
+
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) . ' user=gateway', '-f', "$dir/tools/demo/workload.sql" ],
+		"$db: workload.sql");
+	return;
+}
+
+# One line a relation: its name, rows, and a digest of all rows; columns named
+# as_of (when was this read) and the names in %$except are left out.
+sub figures
+{
+	my ($node, $db, %o) = @_;
+	my $kinds = $o{kinds} // 'rpv';
+	my $except = join ',', map { "'$_'" } ('as_of', @{ $o{except} // [] });
+	my $queries = $node->safe_psql($db, qq{
+		SELECT format('SELECT %L, count(*), md5(string_agg(r::text, E''\\n'' ORDER BY r::text COLLATE "C")) FROM (SELECT %s FROM %s) AS r',
+			c.relname, string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum), c.oid::regclass)
+		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind::text = ANY (string_to_array('$kinds', NULL))
+		  AND a.attname <> ALL (ARRAY[$except]::name[])
+		GROUP BY c.oid, c.relname ORDER BY c.relname});
+	return $node->safe_psql($db, "SET search_path = pg_catalog;\n" . join("\nUNION ALL\n", split /\n/, $queries) . "\nORDER BY 1");
+}
+
+# Which relations differ between two results of figures().
+sub figures_differ
+{
+	my ($a, $b) = @_;
+	my %a = map { (split /\|/, $_, 2) } split /\n/, $a;
+	my %b = map { (split /\|/, $_, 2) } split /\n/, $b;
+	my %all = (%a, %b);
+
+	return join ', ', grep { ($a{$_} // 'missing') ne ($b{$_} // 'missing') } sort keys %all;
+}
+
+# Every check of verify() is good.
+sub verify_clean
+{
+	my ($node, $db, $name) = @_;
+	my $bad = $node->safe_psql($db, 'SELECT * FROM aiusage.verify() AS v WHERE NOT v.ok');
+	my $checks = $node->safe_psql($db, 'SELECT count(*) FROM aiusage.verify()');
+
+	ok($bad eq '' && $checks > 0, "$name: verify() is clean") or diag($bad);
+	return;
+}
+
+# The SQLSTATE that a statement fails with, or '' when it does not.
+sub sqlstate_of
+{
+	my ($node, $db, $sql, %o) = @_;
+	my $stderr;
+
+	$node->psql($db, "\\set VERBOSITY verbose\n$sql", stderr => \$stderr, %o);
+	return $stderr =~ /ERROR:\s+([0-9A-Z]{5}):/ ? $1 : '';
+}
+
+1;
