@@ -500,3 +500,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION aiusage.enable_key(text, text) IS 'Enables a disabled key again. False when it was active already. Errors: UA404 for an unknown key';
+
+CREATE FUNCTION aiusage.explain_owner(api_key text, at timestamptz DEFAULT now(), provider text DEFAULT NULL, model text DEFAULT NULL,
+	endpoint text DEFAULT NULL,
+	OUT status text, OUT assignment bigint, OUT calendar int, OUT period int, OUT billed_in int,
+	OUT route_allowed boolean, OUT refused_part text, OUT price_book text, OUT charge_book text)
+	LANGUAGE c STABLE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_sql_explain_owner';
+COMMENT ON FUNCTION aiusage.explain_owner(text, timestamptz, text, text, text) IS 'What booking would find for usage of a key at a time: status of the key (unknown, active, disabled), assignment (NULL: unmatched), calendar, the period of that time and the one it is billed in, whether the route is allowed or which part of it is not, and the price books (NULL: the default, none). A provider or model not given is not judged; an endpoint not given is refused when the key lists endpoints';
