@@ -14,22 +14,23 @@ DECLARE
 	kind text;
 BEGIN
 	FOR label IN
-		SELECT c.key AS field, c.value #>> '{}' AS value
+		SELECT c.key AS field, c.value #>> '{}' AS value, c.key <> TG_TABLE_NAME AS is_other
 		FROM jsonb_each(to_jsonb(NEW)) AS c
 		WHERE jsonb_typeof(c.value) = 'string'
 		UNION ALL
-		SELECT c.key, e.value
+		SELECT c.key, e.value, true
 		FROM jsonb_each(to_jsonb(NEW)) AS c, jsonb_array_elements_text(c.value) AS e
 		WHERE jsonb_typeof(c.value) = 'array'
+		ORDER BY 3, 1		-- the id first, which a name may repeat
 	LOOP
 		IF label.value = '' THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
-				MESSAGE = format('%s of a %s must not be empty', label.field, TG_TABLE_NAME),
+				MESSAGE = format('"%s" of aiusage.%s must not be empty', label.field, TG_TABLE_NAME),
 				HINT = 'Leave it out, or say null, when there is nothing to say.';
 		END IF;
 		IF octet_length(label.value) > 256 THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
-				MESSAGE = format('%s of a %s is too long', label.field, TG_TABLE_NAME),
+				MESSAGE = format('"%s" of aiusage.%s is too long', label.field, TG_TABLE_NAME),
 				DETAIL = format('It has %s bytes; a label has at most 256.', octet_length(label.value)),
 				HINT = 'Use a short label, and keep descriptions elsewhere.';
 		END IF;
@@ -37,10 +38,11 @@ BEGIN
 		IF kind IS NOT NULL THEN
 			-- The value itself must not reach the log.
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
-				MESSAGE = format('%s of a %s looks like a secret', label.field, TG_TABLE_NAME),
+				MESSAGE = format('"%s" of aiusage.%s looks like a secret', label.field, TG_TABLE_NAME),
 				DETAIL = format('It looks like: %s.', kind),
-				HINT = CASE WHEN label.field IN ('api_key', 'credential_label')
-					THEN 'The key must be a non-secret label, such as the name of the workload that uses it.'
+				HINT = CASE label.field
+					WHEN 'api_key' THEN 'The key must be a non-secret label, such as the name of the workload that uses it.'
+					WHEN 'credential_label' THEN 'Name the credential by a non-secret label, such as the day it was made.'
 					ELSE 'No secret may be stored here: use a label.' END;
 		END IF;
 	END LOOP;
@@ -62,13 +64,13 @@ BEGIN
 	END IF;
 	IF to_jsonb(NEW) - 'valid_to' IS DISTINCT FROM to_jsonb(OLD) - 'valid_to' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
-			MESSAGE = format('assignment %s cannot be changed', OLD.assignment),
+			MESSAGE = format('an assignment of key "%s" cannot be changed', OLD.api_key),
 			DETAIL = 'Ledger rows refer to it; only its end may be set.',
 			HINT = 'aiusage.put_key() changes the owner from a time on.';
 	END IF;
 	IF OLD.valid_to <= now() AND (NEW.valid_to IS NULL OR NEW.valid_to > OLD.valid_to) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
-			MESSAGE = format('assignment %s has ended and cannot be prolonged', OLD.assignment),
+			MESSAGE = format('an assignment of key "%s" that has ended cannot be prolonged', OLD.api_key),
 			DETAIL = format('It ended at %s.', OLD.valid_to),
 			HINT = 'aiusage.put_key() makes a new one.';
 	END IF;
@@ -175,6 +177,10 @@ AS $$
 DECLARE
 	changed bigint;
 BEGIN
+	IF put_team.team IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'a team needs an id';
+	END IF;
 	INSERT INTO aiusage.team AS t (team, name)
 	VALUES (put_team.team, coalesce(put_team.name, put_team.team))
 	ON CONFLICT ON CONSTRAINT team_pkey DO UPDATE SET name = put_team.name
@@ -183,7 +189,7 @@ BEGIN
 	RETURN changed > 0;
 END
 $$;
-COMMENT ON FUNCTION aiusage.put_team(text, text) IS 'Enters a team, or gives it another name; without a name a new team is called by its id and a known one keeps its name. True when something changed. Errors: UA422 for an over-long or secret-like text, 23502 for no id';
+COMMENT ON FUNCTION aiusage.put_team(text, text) IS 'Enters a team, or gives it another name; without a name a new team is called by its id and a known one keeps its name. True when something changed. Errors: UA422 for no id, or an over-long or secret-like text';
 
 CREATE FUNCTION aiusage.put_cost_center(cost_center text, name text DEFAULT NULL, calendar text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -193,6 +199,10 @@ DECLARE
 	number int;
 	changed bigint;
 BEGIN
+	IF put_cost_center.cost_center IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'a cost center needs an id';
+	END IF;
 	IF put_cost_center.calendar IS NOT NULL THEN
 		number := (SELECT c.calendar FROM aiusage.billing_calendar AS c WHERE c.name = put_cost_center.calendar);
 		IF number IS NULL THEN
@@ -211,7 +221,7 @@ BEGIN
 	RETURN changed > 0;
 END
 $$;
-COMMENT ON FUNCTION aiusage.put_cost_center(text, text, text) IS 'Enters a cost center, or changes its name or the billing calendar (by name) that its usage follows from now on; what is NULL stays. True when something changed. Errors: UA404 for an unknown calendar, UA422 for an over-long or secret-like text, 23502 for no id';
+COMMENT ON FUNCTION aiusage.put_cost_center(text, text, text) IS 'Enters a cost center, or changes its name or the billing calendar (by name) that its usage follows from now on; what is NULL stays. True when something changed. Errors: UA404 for an unknown calendar, UA422 for no id, or an over-long or secret-like text';
 
 CREATE FUNCTION aiusage.put_customer(customer text, name text DEFAULT NULL, plan_tier text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -220,6 +230,10 @@ AS $$
 DECLARE
 	changed bigint;
 BEGIN
+	IF put_customer.customer IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = 'a customer needs an id';
+	END IF;
 	INSERT INTO aiusage.customer AS c (customer, name, plan_tier)
 	VALUES (put_customer.customer, coalesce(put_customer.name, put_customer.customer), put_customer.plan_tier)
 	ON CONFLICT ON CONSTRAINT customer_pkey DO UPDATE
@@ -231,4 +245,4 @@ BEGIN
 	RETURN changed > 0;
 END
 $$;
-COMMENT ON FUNCTION aiusage.put_customer(text, text, text) IS 'Enters a customer, or changes its name or plan tier; what is NULL stays. True when something changed. Errors: UA422 for an over-long or secret-like text, 23502 for no id';
+COMMENT ON FUNCTION aiusage.put_customer(text, text, text) IS 'Enters a customer, or changes its name or plan tier; what is NULL stays. True when something changed. Errors: UA422 for no id, or an over-long or secret-like text';

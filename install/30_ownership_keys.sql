@@ -105,6 +105,23 @@ BEGIN
 			HINT = 'For example {"key": "checkout-api", "team": "payments", "environment": "production"}.';
 	END IF;
 
+	-- No message may repeat a secret, so look before anything is read.
+	field := (SELECT f.key FROM jsonb_each_text(r) AS f
+			  WHERE aiusage.looks_like_secret(f.key) IS NOT NULL OR aiusage.looks_like_secret(f.value) IS NOT NULL
+			  ORDER BY f.key NOT IN ('key', 'api_key'), f.key LIMIT 1);
+	IF field IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = CASE WHEN aiusage.looks_like_secret(field) IS NULL
+				THEN format('field "%s" of a key record looks like a secret', left(field, 64))
+				ELSE 'the name of a field of a key record looks like a secret' END,
+			DETAIL = format('It looks like: %s.', coalesce(aiusage.looks_like_secret(field), aiusage.looks_like_secret(r ->> field))),
+			HINT = CASE WHEN field IN ('key', 'api_key')
+				THEN 'The key must be a non-secret label, such as the name of the workload that uses it.'
+				ELSE 'No secret may be stored here: use a label.' END;
+	END IF;
+	-- What key_record() adds, so that its answer can be edited and put back
+	r := r - ARRAY['status_reason', 'assignment', 'later_assignments', 'credentials', 'rotated_at', 'created_at', 'created_by', 'missing'];
+
 	-- Other spellings of the same fields.
 	FOREACH field IN ARRAY ARRAY['api_key,key', 'scope_class,class', 'escalation,escalation_contact']
 	LOOP
@@ -112,15 +129,13 @@ BEGIN
 			r := jsonb_set(r - split_part(field, ',', 1), ARRAY[split_part(field, ',', 2)], r -> split_part(field, ',', 1));
 		END IF;
 	END LOOP;
-	IF aiusage.record_field(r, 'allowed', 'object') IS NOT NULL THEN
-		PERFORM aiusage.record_fields_known(r -> 'allowed', ARRAY['providers', 'models', 'endpoints'], 'field "allowed" of a key record');
-		r := (SELECT jsonb_object_agg('allowed_' || a.key, a.value) FROM jsonb_each(r -> 'allowed') AS a) || (r - 'allowed');
-	END IF;
+	PERFORM aiusage.record_fields_known(aiusage.record_field(r, 'allowed', 'object'), ARRAY['providers', 'models', 'endpoints'],
+		'field "allowed" of a key record');
+	r := coalesce((SELECT jsonb_object_agg('allowed_' || a.key, a.value)
+		FROM jsonb_each(aiusage.record_field(r, 'allowed', 'object')) AS a), '{}') || (r - 'allowed');
 	PERFORM aiusage.record_fields_known(r, ARRAY['key', 'class', 'status', 'team', 'cost_center', 'project', 'environment',
 		'workflow', 'customer', 'owner', 'owner_kind', 'product', 'allowed_providers', 'allowed_models', 'allowed_endpoints',
-		'allowed', 'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'valid_from',
-		-- what key_record() adds, so that its answer can be edited and put back
-		'status_reason', 'assignment', 'later_assignments', 'credentials', 'rotated_at', 'created_at', 'created_by', 'missing'],
+		'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'valid_from'],
 		'a key record');
 	rotation := aiusage.record_field(r, 'rotation', 'object');
 	PERFORM aiusage.record_fields_known(rotation, ARRAY['due', 'owner', 'trigger', 'replaced_by'], 'field "rotation" of a key record');
@@ -274,7 +289,7 @@ BEGIN
 			MESSAGE = format('the owner of key "%s" cannot be changed from a time in the past', key_new.api_key),
 			DETAIL = CASE WHEN at_start.assignment IS NULL
 				THEN 'Usage since then may be booked as unmatched already.'
-				ELSE format('Usage since then may be booked under assignment %s already.', at_start.assignment) END,
+				ELSE 'Usage since then may be booked under the assignment of that time already.' END,
 			HINT = 'Leave out valid_from for a change from now on. To change the past, pass force => true, which moves no row that is booked, and move those with aiusage.reattribute().';
 	END IF;
 
@@ -283,7 +298,8 @@ BEGIN
 	IF ends IS NOT NULL THEN
 		RAISE NOTICE USING
 			MESSAGE = format('the owner of key "%s" changes again at %s', key_new.api_key, ends),
-			HINT = 'aiusage.cancel_move() takes back a change that lies ahead.';
+			HINT = CASE WHEN ends > clock_timestamp() THEN 'aiusage.cancel_move() takes that back.'
+				ELSE 'Put the record again with that valid_from to change the owner after it, too.' END;
 	END IF;
 	IF at_start.assignment IS NOT NULL THEN
 		UPDATE aiusage.key_assignment AS a SET valid_to = starts WHERE a.assignment = at_start.assignment;

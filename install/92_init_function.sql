@@ -126,6 +126,8 @@ BEGIN
 	IF fresh THEN
 		INSERT INTO aiusage.books (system_identifier, incarnation) VALUES (aiusage.system_identifier(), 1);
 	END IF;
+	-- What roles were granted holds for what this release has made, too.
+	PERFORM aiusage.owner_apply_access();
 	PERFORM set_config('role', caller_role, true);
 
 	FOR step, action IN SELECT 'partition ' || m.partition, m.action FROM aiusage.make_partitions() AS m
