@@ -100,12 +100,15 @@ SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FILTER (WHERE has_column_pri
 FROM pg_attribute AS a WHERE a.attrelid = 'aiusage.usage_record'::regclass AND a.attnum > 0;
 -- Functions that are not for everybody, by who may call them.  None of the
 -- owner's bodies is callable by anybody.
-SELECT r.role, string_agg(f.proname, ' ' ORDER BY f.proname) AS functions
-FROM unnest(ARRAY['config_gateway', 'config_analyst', 'config_approver', 'config_member', 'config_customer', 'config_stranger']) WITH ORDINALITY AS r (role, n),
-	(SELECT DISTINCT p.proname, p.oid FROM pg_proc AS p WHERE p.pronamespace = 'aiusage'::regnamespace AND p.prokind IN ('f', 'p') AND p.provolatile <> 'i'
-	 AND (p.proname ~ '^(owner_|put_|set_|grant_|revoke_|visible_|sees_|period_|rotate_|cancel_|key_record|explain_owner|close_|ensure_|enable_|disable_|ingest$)')) AS f
-WHERE has_function_privilege(r.role, f.oid, 'EXECUTE')
-GROUP BY r.n, r.role ORDER BY r.n;
+SELECT p.proname AS function, string_agg(DISTINCT substr(r.role, 8), ' ' ORDER BY substr(r.role, 8)) AS roles
+FROM unnest(ARRAY['config_gateway', 'config_analyst', 'config_approver', 'config_member', 'config_customer', 'config_stranger']) AS r (role),
+	pg_proc AS p
+WHERE p.pronamespace = 'aiusage'::regnamespace AND p.prokind IN ('f', 'p') AND p.provolatile <> 'i'
+	AND (p.proname ~ '^(owner_|put_|grant_|revoke_|visible_|sees_|period_)'
+		OR p.proname IN ('key_record', 'explain_owner', 'rotate_key', 'cancel_move', 'enable_key', 'disable_key', 'set_billing_calendar',
+			'close_period', 'ensure_period', 'billed_period', 'ingest'))
+	AND has_function_privilege(r.role, p.oid, 'EXECUTE')
+GROUP BY 1 ORDER BY 1;
 SELECT string_agg(DISTINCT p.proname, ' ') AS owners_functions_open_to_admin
 FROM pg_proc AS p WHERE p.pronamespace = 'aiusage'::regnamespace AND p.proname LIKE 'owner\_%' AND has_function_privilege('config_admin', p.oid, 'EXECUTE');
 SELECT bool_and(has_function_privilege('config_admin', p.oid, 'EXECUTE')) AS admin_may_configure
@@ -121,7 +124,7 @@ LANGUAGE sql AS $$
 $$;
 SELECT pg_my_temp_schema()::regnamespace AS temp \gset
 GRANT USAGE ON SCHEMA :temp TO PUBLIC;
-SELECT everything, teams, cost_centers, customers, charges FROM pg_temp.sees();
+SELECT everything FROM pg_temp.sees();
 SET ROLE config_analyst; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_admin; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_approver; SELECT * FROM pg_temp.sees(); RESET ROLE;
@@ -191,7 +194,6 @@ INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage) VALUES (:
 	ON CONFLICT DO NOTHING RETURNING id;
 SELECT count(*) FROM aiusage.usage_record WHERE id = :'id';
 SELECT ord, outcome FROM aiusage.ingest('[{"api_key": "config-gw", "provider": "config-p", "model": "config-m", "usage": {"input_tokens": 1}}]');
-\echo :SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost) VALUES ('config-gw', 'config-p', 'config-m', '{"input_tokens": 1}', '0 USD');
 \echo :SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, assignment) VALUES ('config-gw', 'config-p', 'config-m', '{"input_tokens": 1}', 1);

@@ -27,7 +27,9 @@ SELECT aiusage.put_key('{
 	"rotation": {"due": "2030-01-01", "owner": "grace", "trigger": "staff change"},
 	"price_book": "list"
 	}') IS NOT NULL AS assigned;
-SELECT aiusage.key_record('config-k1') - 'assignment' - 'created_at' - 'created_by' AS record \gx
+\pset format unaligned
+SELECT jsonb_pretty(aiusage.key_record('config-k1') - 'assignment' - 'created_at' - 'created_by') AS record;
+\pset format aligned
 SELECT aiusage.key_record('config-k1') -> 'assignment' ->> 'valid_from' AS valid_from,
 	aiusage.key_record('config-k1') -> 'assignment' ->> 'valid_to' AS valid_to;
 SELECT * FROM pg_temp.history('config-k1');
