@@ -68,6 +68,8 @@ cluster_init "$BENCH_DIR" <<CONF
 shared_preload_libraries = 'aiusage'
 shared_buffers = 1GB
 max_wal_size = 16GB
+min_wal_size = 4GB
+client_min_messages = warning
 checkpoint_timeout = 1h
 autovacuum = off
 max_connections = 60
@@ -135,12 +137,12 @@ check() {
 }
 
 insert_bench() {
-	local round cell variant variants order db n tps rows total t
+	local round cell variant n i tps rows total t cell_seconds
 	local order_of_cells="single-async single-sync pipeline copy"
 
 	say "insert: preparing"
 	sql postgres -c "CREATE DATABASE bench_template"
-	sql bench_template -f "$copy/bench/sql/setup.sql"
+	sql bench_template -f "$copy/bench/sql/setup.sql" >/dev/null
 	for variant in aiusage bare stored; do script $variant 1; script $variant 100; done
 	# The file that COPY loads: the gateway's columns as text.
 	sql bench_template -v rows=$copy_rows -f "$copy/bench/sql/copy_data.sql" >/dev/null
@@ -152,10 +154,13 @@ insert_bench() {
 	stored_columns=$(sql bench_template -c "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute WHERE attrelid = 'copy_stored'::regclass AND attnum > 0")
 	sql bench_template -c "DROP TABLE copy_data, copy_stored"
 
-	for round in $(seq 1 $rounds); do
+	# Round 0 warms up (WAL segments, page cache) and is not counted.
+	for round in $(seq 0 $rounds); do
 		# rotate: aiusage bare stored / bare stored aiusage / ...
 		set -- aiusage bare stored
-		for _ in $(seq 2 "$round"); do set -- "$2" "$3" "$1"; done
+		i=1
+		while [ $i -lt "$round" ]; do set -- "$2" "$3" "$1"; i=$((i + 1)); done
+		if [ "$round" = 0 ]; then cell_seconds=2; else cell_seconds=$seconds; fi
 		for cell in $order_of_cells; do
 			sql postgres -c "DROP DATABASE IF EXISTS bench" -c "CREATE DATABASE bench TEMPLATE bench_template"
 			for variant in "$@"; do
@@ -172,7 +177,7 @@ insert_bench() {
 					*)
 						case $cell in pipeline) n=100 ;; *) n=1 ;; esac
 						sql postgres -c "ALTER DATABASE bench SET synchronous_commit = $([ $cell = single-async ] && echo off || echo on)"
-						as_user "$PG_BIN/pgbench" -h "$BENCH_DIR" -U postgres -n -M prepared -c 8 -j 2 -T "$seconds" \
+						as_user "$PG_BIN/pgbench" -h "$BENCH_DIR" -U postgres -n -M prepared -c 8 -j 2 -T "$cell_seconds" \
 							-f "$BENCH_DIR/$variant-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1 ||
 							{ cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
 						total=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$BENCH_DIR/pgbench.log")
@@ -181,12 +186,12 @@ insert_bench() {
 						;;
 				esac
 				check bench $variant $rows
-				printf '%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" >>"$cells"
+				[ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" >>"$cells"
 				say "round $round $cell $variant: $(printf '%.0f' "$tps") rows/s"
 			done
 			# rows = rollups, components = cost
-			sql bench -f "$copy/bench/sql/verify.sql"
-			if [ $cell = copy ] && [ "$round" = 1 ]; then
+			sql bench -f "$copy/bench/sql/verify.sql" >/dev/null
+			if [ $cell = copy ] && [ "$round" = 0 ]; then
 				sql bench -F ' | ' -f "$copy/bench/sql/row_size.sql" >"$BENCH_DIR/row_size.txt"
 			fi
 		done
