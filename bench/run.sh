@@ -62,7 +62,7 @@ say "building and installing"
 copy_tree "$source_dir" "$copy"
 as_user make -s -j 2 -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror >"$BENCH_DIR/build.log" 2>&1 ||
 	{ tail -n 30 "$BENCH_DIR/build.log"; die "the build failed"; }
-as_root make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no install >>"$BENCH_DIR/build.log" 2>&1
+install_with make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no install >>"$BENCH_DIR/build.log" 2>&1
 
 cluster_init "$BENCH_DIR" <<CONF
 shared_preload_libraries = 'aiusage'

@@ -77,7 +77,7 @@ if [ "${AIUSAGE_INSTALLED:-0}" = 0 ]; then
 	copy_tree "$source_dir" "$dir/aiusage"
 	as_user make -s -j 2 -C "$dir/aiusage" PG_CONFIG="$PG_CONFIG" with_llvm=no >"$dir/build.log" 2>&1 ||
 		{ tail -n 40 "$dir/build.log" >&2; die "the build failed"; }
-	as_root make -s -C "$dir/aiusage" PG_CONFIG="$PG_CONFIG" with_llvm=no install >>"$dir/build.log" 2>&1 ||
+	install_with make -s -C "$dir/aiusage" PG_CONFIG="$PG_CONFIG" with_llvm=no install >>"$dir/build.log" 2>&1 ||
 		{ tail -n 40 "$dir/build.log" >&2; die "the installation failed"; }
 fi
 

@@ -34,6 +34,11 @@ as_root() {
 	fi
 }
 
+# Install into PostgreSQL: as root where that is needed.
+install_with() {
+	if [ -w "$("$PG_CONFIG" --pkglibdir)" ]; then "$@"; else as_root "$@"; fi
+}
+
 # Who runs the throwaway clusters.
 cluster_user() {
 	if is_root; then echo postgres; else id -un; fi

@@ -119,7 +119,7 @@ step "build and install (with -Werror)"
 copy_tree "$source_dir" "$copy"
 one build as_user make -s -j 2 -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror ||
 	{ say "$passed passed, $failed failed"; exit 1; }
-one install as_root make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror install ||
+one install install_with make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror install ||
 	{ say "$passed passed, $failed failed"; exit 1; }
 
 if wants regress; then
