@@ -188,6 +188,11 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'an import of prices needs a book, a format, a catalogue and the time it is effective from';
 	END IF;
+	-- The shipped catalogue says itself which format it is in.
+	IF format = 'aiusage' AND header ->> 'format' = 'genai-prices' THEN
+		format := 'genai-prices';
+	END IF;
+
 	-- One import or publication of a book at a time.
 	SELECT b.currency INTO book_currency FROM aiusage.price_book AS b WHERE b.book = import_prices.book FOR NO KEY UPDATE;
 	IF book_currency IS NULL THEN
