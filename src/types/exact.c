@@ -9,14 +9,13 @@
  * needs up to 256 bits, which exist here only between a multiplication and
  * the division that follows it.
  *
+ * Nothing here calls the server: t/011_exact.pl links this file alone.  What
+ * deals with numeric is in exact_numeric.c.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "common/compat.h"
-#include "utils/builtins.h"
-
-#include "types/exact.h"
 #include "types/types_internal.h"
 
 #define INT128_MAXMAG	((((uint128) 1) << 127) - 1)
@@ -171,14 +170,14 @@ shift_decimal(uint128 mag, int n, uint128 *result)
 }
 
 /*
- * The work of aiu_decimal_parse(); with `round`, digits beyond the scale are
+ * Decimal text to scaled integer; with `round`, digits beyond the scale are
  * rounded half-even instead of being refused.
  *
  * Leading and trailing zeros count for nothing, however many there are: what
  * matters is the run of digits from the first to the last that is not zero.
  */
-static AiuDecResult
-parse_decimal(const char *s, int len, int scale, bool round, int128 *result)
+AiuDecResult
+aiu_decimal_scan(const char *s, int len, int scale, bool round, int128 *result)
 {
 	const char *p = s;
 	const char *end = s + len;
@@ -297,7 +296,7 @@ parse_decimal(const char *s, int len, int scale, bool round, int128 *result)
 AiuDecResult
 aiu_decimal_parse(const char *s, int len, int scale, int128 *result)
 {
-	return parse_decimal(s, len, scale, false, result);
+	return aiu_decimal_scan(s, len, scale, false, result);
 }
 
 int
@@ -350,55 +349,4 @@ aiu_decimal_print(int128 value, int scale, char *buf)
 	}
 	*out = '\0';
 	return (int) (out - buf);
-}
-
-static AiuDecResult
-numeric_to_scaled(Numeric num, int scale, bool round, int128 *result)
-{
-	char	   *text;
-	AiuDecResult res;
-
-	if (numeric_is_nan(num) || numeric_is_inf(num))
-		return AIU_DEC_SYNTAX;
-	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(num)));
-	res = parse_decimal(text, strlen(text), scale, round, result);
-	pfree(text);
-	return res;
-}
-
-AiuDecResult
-aiu_numeric_to_scaled(Numeric num, int scale, int128 *result)
-{
-	return numeric_to_scaled(num, scale, false, result);
-}
-
-AiuDecResult
-aiu_numeric_round_to_scaled(Numeric num, int scale, int128 *result)
-{
-	return numeric_to_scaled(num, scale, true, result);
-}
-
-Numeric
-aiu_scaled_to_numeric(int128 value, int scale)
-{
-	char		buf[64];
-
-	if (value >= PG_INT64_MIN && value <= PG_INT64_MAX)
-	{
-		int64		v = (int64) value;
-
-		while (scale > 0 && v % 10 == 0)
-		{
-			v /= 10;
-			scale--;
-		}
-		if (scale == 0)
-			return int64_to_numeric(v);
-		return int64_div_fast_to_numeric(v, scale);
-	}
-	aiu_decimal_print(value, scale, buf);
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											   CStringGetDatum(buf),
-											   ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
 }

@@ -203,6 +203,11 @@ extern bool aiu_unit_sums_add(AiuUnitSums *sums, const AiuEntry *entry, int *at)
 extern bytea *aiu_unit_sums_serialize(const AiuUnitSums *sums);
 extern AiuUnitSums *aiu_unit_sums_deserialize(bytea *bytes, MemoryContext cxt);
 
+/* ---- decimals ---- */
+
+/* aiu_decimal_parse(), with `round` rounding half-even instead of AIU_DEC_INEXACT */
+extern AiuDecResult aiu_decimal_scan(const char *s, int len, int scale, bool round, int128 *result);
+
 /* ---- errors that several places raise ---- */
 
 extern void aiu_currency_mismatch(AiuCurrency a, AiuCurrency b) pg_attribute_noreturn();
