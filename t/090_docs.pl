@@ -55,7 +55,7 @@ for my $file ("$dir/README.md", sort glob("$dir/docs/*.md"))
 	if (!$makes_itself)
 	{
 		$node->safe_psql('docs', q{SET client_min_messages = warning; CREATE EXTENSION aiusage; SELECT FROM aiusage.init();
-			SELECT aiusage.import_prices('list', 'aiusage', aiusage.default_catalogue(), '2020-01-01');});
+			SELECT aiusage.import_prices('list', 'genai-prices', aiusage.default_catalogue(), '2020-01-01');});
 	}
 	for my $block (@sql)
 	{

@@ -1,7 +1,7 @@
 -- The ledger, its configuration, and the same table twice without triggers.
 CREATE EXTENSION aiusage;
 SELECT FROM aiusage.init();
-SELECT aiusage.import_prices('list', 'aiusage', aiusage.default_catalogue(), '2020-01-01');
+SELECT aiusage.import_prices('list', 'genai-prices', aiusage.default_catalogue(), '2020-01-01');
 SELECT aiusage.put_key(jsonb_build_object(
 	'key', 'bench-' || n, 'team', 'team-' || n % 20, 'cost_center', 'cc-' || n % 10, 'environment', 'production',
 	'valid_from', '2020-01-01T00:00:00Z'))
