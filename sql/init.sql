@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 
 -- again: nothing is done
 SELECT * FROM aiusage.init();
@@ -15,6 +17,7 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'aiusage');
 \set VERBOSITY terse
 DROP EXTENSION aiusage;
+\echo :LAST_ERROR_SQLSTATE
 \set VERBOSITY default
 
 -- books of an older shape: the missing step is made up for, the rest stays
@@ -31,25 +34,32 @@ UPDATE aiusage.storage_step SET checksum = 'other' WHERE name = 'usage_log';
 SELECT * FROM aiusage.init();
 ROLLBACK;
 
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 -- books that are newer than the code
 BEGIN;
 INSERT INTO aiusage.storage_step (kind, version, name, checksum, extension_version) VALUES ('table', 9999, 'future', 'x', '99');
 SELECT aiusage.init();
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
 -- another owner
 CREATE ROLE aiusage_test_other_owner;
 SELECT aiusage.init('aiusage_test_other_owner');
+\echo :LAST_ERROR_SQLSTATE
 DROP ROLE aiusage_test_other_owner;
 
 -- settings: only known ones, only valid values, audited
 UPDATE aiusage.setting SET value = 'maybe' WHERE name = 'strict_keys';
+\echo :LAST_ERROR_SQLSTATE
 UPDATE aiusage.setting SET value = 'Mars/Olympus' WHERE name = 'time_zone';
+\echo :LAST_ERROR_SQLSTATE
 UPDATE aiusage.setting SET value = 'no-such-book' WHERE name = 'default_book';
+\echo :LAST_ERROR_SQLSTATE
 UPDATE aiusage.setting SET value = '2 fortnights' WHERE name = 'partition_interval';
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.setting (name, value, meaning) VALUES ('color', 'red', '');
+\echo :LAST_ERROR_SQLSTATE
 DELETE FROM aiusage.setting WHERE name = 'currency';
+\echo :LAST_ERROR_SQLSTATE
 BEGIN;
 UPDATE aiusage.setting SET value = 'on' WHERE name = 'strict_keys';
 UPDATE aiusage.setting SET value = 'on' WHERE name = 'strict_keys';

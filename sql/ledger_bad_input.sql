@@ -3,7 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
-\set VERBOSITY verbose
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 
 CREATE FUNCTION pg_temp.try(record jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -53,7 +54,7 @@ SELECT pg_temp.try('{"retries": -1}');
 SELECT pg_temp.try('{"accepted": -1}');
 
 -- secrets, wherever there is text; assembled here so that no scanner takes this file for a leak
-SELECT name, value IS NOT NULL AS a_secret, aiusage.looks_like_secret(value) AS kind,
+SELECT name, aiusage.looks_like_secret(value) AS kind,
 	split_part(pg_temp.try(jsonb_build_object(field, value)), E'\n', 1) AS outcome
 FROM (VALUES
 	('openai', 'api_key', 'sk-' || 'proj-' || repeat('a1B2', 10)),
@@ -85,26 +86,36 @@ SELECT pg_temp.try(jsonb_build_object('tags', (SELECT jsonb_object_agg('t' || n,
 
 -- required columns
 INSERT INTO aiusage.usage_record (provider, model, usage) VALUES ('p', 'm', '{}');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, model, usage) VALUES ('bad_key', 'm', '{}');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, usage) VALUES ('bad_key', 'p', '{}');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model) VALUES ('bad_key', 'p', 'm');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage) VALUES (NULL, 'bad_key', 'p', 'm', '{}');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, status) VALUES ('bad_key', 'p', 'm', '{}', 'fine');
+\echo :LAST_ERROR_SQLSTATE
 
 -- columns that aiusage writes, one alone: not a booked row, not a new one
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost) VALUES ('bad_key', 'p', 'm', '{}', '0 USD');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, invoice_period) VALUES ('bad_key', 'p', 'm', '{}', 1);
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, kind) VALUES ('bad_key', 'p', 'm', '{}', 'reversal');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost_state) VALUES ('bad_key', 'p', 'm', '{}', 'final');
+\echo :LAST_ERROR_SQLSTATE
 
 -- COPY names the line, and books nothing of it
+\set SHOW_CONTEXT errors
 COPY aiusage.usage_record (request_id, api_key, provider, model, usage) FROM stdin;
 bad-copy-1	bad_key	p	m	{"input_tokens": 1}
 bad-copy-2	bad_key	p	m	{"input_tokens": 2}
 bad-copy-3	bad_key	p	m	{"input_tokens": -3}
 \.
 SELECT count(*) AS half_booked FROM aiusage.usage_record WHERE request_id LIKE 'bad-copy-%';
-\set SHOW_CONTEXT errors
 COPY aiusage.usage_record (request_id, api_key, provider, model, usage) FROM stdin;
 bad-copy-4	bad_key	p	m	{"input_tokens": 1}
 bad-copy-5		p	m	{"input_tokens": 2}

@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 
 -- a price book of our own: plain figures to reckon with
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('ledger_test', 'list', 'USD');
@@ -85,16 +87,19 @@ FROM aiusage.usage_record WHERE id = aiusage.event_id('ledger-16', '2026-03-12 0
 -- keys: disabled, routes, strict mode; spent money is booked all the same
 SELECT aiusage.put_key('{"key": "ledger_narrow", "team": "ledger_team", "cost_center": "ledger_cc", "allowed_providers": ["ledgerlab"],
 	"allowed_models": ["m1", "m2*"], "allowed_endpoints": ["chat"], "price_book": "ledger_test"}') IS NOT NULL AS made;
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'otherlab', 'm1', '{}', 'chat');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm1', '{}', 'images');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm2-large', '{}', 'chat');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, spent) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat', true);
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, hold_id) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat', aiusage.uuid_v7());
 SELECT aiusage.disable_key('ledger_narrow', 'test');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm1', '{}', 'chat');
+\echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, spent) VALUES ('ledger_narrow', 'ledgerlab', 'm1', '{}', 'chat', true);
 SELECT model, spent, hold_id IS NOT NULL AS held, count(*) FROM aiusage.usage_record WHERE api_key = 'ledger_narrow' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
@@ -102,6 +107,7 @@ BEGIN;
 UPDATE aiusage.setting SET value = 'on' WHERE name = 'strict_keys';
 SAVEPOINT s;
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('ledger_nobody', 'ledgerlab', 'm1', '{}');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, spent) VALUES ('ledger_nobody', 'ledgerlab', 'm1', '{}', true);
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('ledger_key', 'ledgerlab', 'm1', '{}');
@@ -111,11 +117,17 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('ledg
 
 -- append-only, on the parent and on a partition
 UPDATE aiusage.usage_record SET cost = NULL WHERE api_key = 'ledger_key';
+\echo :LAST_ERROR_SQLSTATE
 DELETE FROM aiusage.usage_record WHERE api_key = 'ledger_key';
+\echo :LAST_ERROR_SQLSTATE
 DELETE FROM aiusage.usage_record_p20260301 WHERE api_key = 'ledger_key';
+\echo :LAST_ERROR_SQLSTATE
 TRUNCATE aiusage.usage_record;
+\echo :LAST_ERROR_SQLSTATE
 TRUNCATE aiusage.usage_record_p20260301;
+\echo :LAST_ERROR_SQLSTATE
 TRUNCATE aiusage.usage_record_default;
+\echo :LAST_ERROR_SQLSTATE
 
 -- a replica session books too: the trigger always fires
 BEGIN;
@@ -124,4 +136,5 @@ INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage)
 VALUES (aiusage.event_id('ledger-17', '2026-03-12 00:00:00+00'), 'ledger_key', 'ledgerlab', 'm1', '{"input_tokens": 1000000}');
 SELECT cost FROM aiusage.usage_record WHERE id = aiusage.event_id('ledger-17', '2026-03-12 00:00:00+00');
 DELETE FROM aiusage.usage_record WHERE id = aiusage.event_id('ledger-17', '2026-03-12 00:00:00+00');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK;

@@ -3,7 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
-\set VERBOSITY verbose
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('corr_test', 'list', 'USD');
@@ -36,17 +37,24 @@ SELECT unit, quantity, rate, amount FROM aiusage.explain_row(:'corrected') ORDER
 
 -- corrected once; the corrected row can be corrected again
 SELECT aiusage.adjust(aiusage.event_id('corr-1', '2026-03-15 10:00:00+00'), '{}', 'again', NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(:'corrected', '{"input_tokens": 400, "output_tokens": 50}', 'one more', NULL) IS NOT NULL AS corrected;
 SELECT sum(cost) AS cost, (400 * 2 + 50 * 10) / 1000000::numeric AS oracle, sum(requests) AS requests
 FROM aiusage.usage_log WHERE workflow = 'corr-flow' AND (id = aiusage.event_id('corr-1', '2026-03-15 10:00:00+00') OR correction IS NOT NULL);
 
 -- errors
 SELECT aiusage.adjust(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), '{"input_tokens": 1}', '', NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), '{"input_tokens": 1}', NULL, NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), NULL, 'x', NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(aiusage.event_id('corr-none', '2026-03-15 10:00:00+00'), '{}', 'x', NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(NULL, '{}', 'x', NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.adjust(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), '{}', 'leaked sk-' || repeat('a1B2', 10), NULL);
+\echo :LAST_ERROR_SQLSTATE
 
 -- outcomes add up
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), 2, 'two suggestions merged') IS NOT NULL AS recorded;
@@ -54,8 +62,11 @@ SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00
 SELECT kind, accepted, requests, cost, input_tokens FROM aiusage.usage_log
 WHERE id = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') OR adjusts = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') ORDER BY id;
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), 0);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.record_outcome(:'outcome', 1) IS NULL;
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.record_outcome(NULL, 1);
+\echo :LAST_ERROR_SQLSTATE
 
 -- reattribute: dry run first
 SELECT assignment AS other FROM aiusage.key_assignment WHERE api_key = 'corr_other' \gset
@@ -70,10 +81,15 @@ SELECT row_count, cost, booked FROM aiusage.reattribute('{"workflow": "corr-flow
 SELECT row_count, cost, booked FROM aiusage.reattribute('{"api_key": "corr_key", "workflow": "corr-flow", "from": "2026-03-15 09:00+00", "to": "2026-03-15 11:00+00"}', :other, 'moved', NULL, false);
 SELECT team, sum(requests) AS requests, sum(cost) AS cost FROM aiusage.usage_log WHERE workflow = 'corr-flow' GROUP BY team ORDER BY team;
 SELECT aiusage.reattribute('{}', :other, 'x', NULL, false);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.reattribute(NULL, :other, 'x', NULL, false);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.reattribute('{"color": "red"}', :other, 'x', NULL, false);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.reattribute('{"workflow": "corr-flow"}', -1, 'x', NULL, false);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.reattribute('{"ids": ["x"]}', :other, 'x', NULL, false);
+\echo :LAST_ERROR_SQLSTATE
 
 -- after the period is closed, a correction is booked today, in the open period
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)

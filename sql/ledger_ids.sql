@@ -2,6 +2,8 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 
 -- version 7, variant 10, the server's time
 SELECT substr(id::text, 15, 1) AS version, substr(id::text, 20, 1) ~ '[89ab]' AS variant,
@@ -37,12 +39,18 @@ SELECT aiusage.id_floor('2026-03-01 12:00:00+00') AS floor,
 	aiusage.id_floor('2026-03-01 12:00:00+00') > aiusage.event_id('x', '2026-03-01 11:59:59.999+00') AS above;
 
 -- errors
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 SELECT aiusage.event_id('', now());
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.event_id(repeat('x', 257), now());
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.event_id('x', now(), 0);
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.event_id('x', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.id_floor('1969-12-31 23:59:59+00');
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.uuid_v7('-infinity');
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.id_time('6ba7b810-9dad-41d1-80b4-00c04fd430c8');
+\echo :LAST_ERROR_SQLSTATE

@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('ingest_test', 'list', 'USD');
 SELECT aiusage.import_prices('ingest_test', 'genai-prices', '[{"id": "ingestlab", "name": "Ingest Lab", "api_pattern": "x", "models": [
@@ -59,11 +61,13 @@ SELECT * FROM aiusage.ingest('[]');
 SELECT outcome, message FROM aiusage.ingest('[{"api_key": "x''); DROP TABLE aiusage.usage_record; --", "provider": "p''; --", "model": "$$", "usage": {"input_tokens": 1}, "workflow": "\"; --"}]');
 SELECT outcome, message FROM aiusage.ingest('[{"api_key": "a", "provider": "p", "model": "m", "usage": {}, "x\"; DROP TABLE aiusage.team; --": 1}]');
 
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 SELECT * FROM aiusage.ingest(NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT * FROM aiusage.ingest('{}');
+\echo :LAST_ERROR_SQLSTATE
 -- not a row's fault: the call fails
 BEGIN READ ONLY;
 SELECT * FROM aiusage.ingest('[{"api_key": "ingest_key", "provider": "ingestlab", "model": "m1", "usage": {}}]');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK;

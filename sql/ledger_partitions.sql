@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 DO $$ BEGIN PERFORM aiusage.init(); END $$;
 RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 
 -- init() made this month's and two more; making them again makes none
 SELECT count(*) >= 3 AS ahead FROM aiusage.partition_ranges() WHERE upper_at > now();
@@ -22,12 +24,15 @@ SELECT count(*) AS changed FROM (SELECT id, txid, recorded_at FROM aiusage.usage
 SELECT * FROM aiusage.make_partitions('2024-02-01', '2024-04-01');
 
 -- a partition has what the parent has: triggers, key, index, and DEFAULT is as it was
-SELECT c.relname, array_agg(t.tgname || ' ' || t.tgenabled ORDER BY t.tgname) AS triggers
+SELECT c.relname, array_agg(t.tgname || ' ' || t.tgenabled::text ORDER BY t.tgname) AS triggers
 FROM pg_class AS c JOIN pg_trigger AS t ON t.tgrelid = c.oid
 WHERE c.oid IN ('aiusage.usage_record_p20240201'::regclass, 'aiusage.usage_record_default'::regclass) GROUP BY c.relname ORDER BY 1;
+\echo :LAST_ERROR_SQLSTATE
 SELECT count(*) AS indexes FROM pg_index WHERE indrelid = 'aiusage.usage_record_p20240201'::regclass AND indisvalid;
 DELETE FROM aiusage.usage_record_p20240201;
+\echo :LAST_ERROR_SQLSTATE
 DELETE FROM aiusage.usage_record_default;
+\echo :LAST_ERROR_SQLSTATE
 
 -- filters on time prune at plan time; id_floor() prunes with parameters too
 CREATE FUNCTION pg_temp.partitions_read(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -53,14 +58,16 @@ SELECT partition::text, lower_at AT TIME ZONE 'UTC' AS lower, upper_at AT TIME Z
 WHERE lower_at BETWEEN '2024-04-01' AND '2024-05-01' ORDER BY lower_at;
 ROLLBACK;
 
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
-SELECT aiusage.make_partitions('2024-04-01', '2024-04-01');
+SELECT aiusage.make_partitions('2024-04-01', '2024-03-01');
 SELECT aiusage.make_partitions('2024-04-01', '2064-04-01');
+\echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.make_partitions('1960-04-01', '1961-04-01');
+\echo :LAST_ERROR_SQLSTATE
 
 -- what is older than retained is refused
 BEGIN;
 UPDATE aiusage.books SET retained_from = aiusage.id_floor('2024-02-01 00:00+00');
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage) VALUES (aiusage.event_id('part-old', '2024-01-31 00:00+00'), 'part_key', 'p', 'm', '{}');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK;

@@ -34,7 +34,7 @@ is_token(unsigned char c)
 /*
  * Length of the token that starts at s, and whether it looks random: at
  * least `min` characters, with a digit or with an unbroken run of letters
- * and digits that no word has.
+ * and digits that no word has.  What is longer than any name needs no run.
  */
 static bool
 random_token(const char *s, const char *end, int min)
@@ -52,7 +52,7 @@ random_token(const char *s, const char *end, int min)
 		longest = Max(longest, run);
 		p++;
 	}
-	return p - s >= min && ((digit && longest >= 8) || longest >= 20);
+	return p - s >= min && ((digit && (longest >= 8 || p - s >= 32)) || longest >= 20);
 }
 
 static inline bool
@@ -117,7 +117,7 @@ aiu_label_secret_kind(const char *s, int len)
 					return "PEM block";
 				break;
 			case 's':
-				if (RANDOM("sk-", 16))
+				if (RANDOM("sk-", 12))
 					return "secret API key (sk-...)";
 				if (RANDOM("sk_live_", 16) || RANDOM("sk_test_", 16))
 					return "secret API key (sk_...)";
