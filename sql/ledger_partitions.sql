@@ -27,7 +27,6 @@ SELECT * FROM aiusage.make_partitions('2024-02-01', '2024-04-01');
 SELECT c.relname, array_agg(t.tgname || ' ' || t.tgenabled::text ORDER BY t.tgname) AS triggers
 FROM pg_class AS c JOIN pg_trigger AS t ON t.tgrelid = c.oid
 WHERE c.oid IN ('aiusage.usage_record_p20240201'::regclass, 'aiusage.usage_record_default'::regclass) GROUP BY c.relname ORDER BY 1;
-\echo :LAST_ERROR_SQLSTATE
 SELECT count(*) AS indexes FROM pg_index WHERE indrelid = 'aiusage.usage_record_p20240201'::regclass AND indisvalid;
 DELETE FROM aiusage.usage_record_p20240201;
 \echo :LAST_ERROR_SQLSTATE
