@@ -13,7 +13,7 @@ SELECT aiusage.import_prices('ledger_test', 'genai-prices', '[{"id": "ledgerlab"
 	{"id": "m0", "match": {"equals": "m0"}, "prices": {}}]}]', '2026-01-01') IS NOT NULL AS imported;
 SELECT aiusage.put_key('{"key": "ledger_key", "class": "production", "team": "ledger_team", "cost_center": "ledger_cc",
 	"project": "p1", "environment": "prod", "workflow": "w-of-key", "customer": "c-of-key", "owner": "ann", "price_book": "ledger_test"}') IS NOT NULL AS made;
-SELECT aiusage.make_partitions('2026-03-01', '2026-04-01') IS NOT NULL AS made;
+DO $$ BEGIN PERFORM aiusage.make_partitions('2026-03-01', '2026-04-01'); END $$;
 
 -- the least that a gateway can send
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage)

@@ -12,7 +12,7 @@ SELECT aiusage.import_prices('corr_test', 'genai-prices', '[{"id": "corrlab", "n
 	{"id": "m1", "match": {"equals": "m1"}, "prices": {"input_mtok": 2, "output_mtok": 10}}]}]', '2026-01-01', 'corr v1') IS NOT NULL AS imported;
 SELECT aiusage.put_key('{"key": "corr_key", "team": "corr_team", "cost_center": "corr_cc", "price_book": "corr_test"}') IS NOT NULL AS made;
 SELECT aiusage.put_key('{"key": "corr_other", "team": "corr_team2", "cost_center": "corr_cc2", "price_book": "corr_test"}') IS NOT NULL AS made;
-SELECT count(*) > 0 AS made FROM aiusage.make_partitions('2026-03-01', '2026-04-01');
+DO $$ BEGIN PERFORM aiusage.make_partitions('2026-03-01', '2026-04-01'); END $$;
 
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)
 SELECT aiusage.event_id('corr-' || n, '2026-03-15 10:00:00+00'), CASE n WHEN 4 THEN 'corr_nobody' ELSE 'corr_key' END, 'corrlab', 'm1',
@@ -36,8 +36,9 @@ FROM aiusage.correction AS c JOIN aiusage.usage_record AS u USING (correction) W
 SELECT unit, quantity, rate, amount FROM aiusage.explain_row(:'corrected') ORDER BY unit;
 
 -- corrected once; the corrected row can be corrected again
+\set VERBOSITY sqlstate
 SELECT aiusage.adjust(aiusage.event_id('corr-1', '2026-03-15 10:00:00+00'), '{}', 'again', NULL);
-\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
 SELECT aiusage.adjust(:'corrected', '{"input_tokens": 400, "output_tokens": 50}', 'one more', NULL) IS NOT NULL AS corrected;
 SELECT sum(cost) AS cost, (400 * 2 + 50 * 10) / 1000000::numeric AS oracle, sum(requests) AS requests
 FROM aiusage.usage_log WHERE workflow = 'corr-flow' AND (id = aiusage.event_id('corr-1', '2026-03-15 10:00:00+00') OR correction IS NOT NULL);
@@ -63,8 +64,9 @@ SELECT kind, accepted, requests, cost, input_tokens FROM aiusage.usage_log
 WHERE id = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') OR adjusts = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') ORDER BY id;
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), 0);
 \echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY sqlstate
 SELECT aiusage.record_outcome(:'outcome', 1) IS NULL;
-\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
 SELECT aiusage.record_outcome(NULL, 1);
 \echo :LAST_ERROR_SQLSTATE
 
