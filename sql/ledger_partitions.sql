@@ -30,8 +30,6 @@ WHERE c.oid IN ('aiusage.usage_record_p20240201'::regclass, 'aiusage.usage_recor
 SELECT count(*) AS indexes FROM pg_index WHERE indrelid = 'aiusage.usage_record_p20240201'::regclass AND indisvalid;
 DELETE FROM aiusage.usage_record_p20240201;
 \echo :LAST_ERROR_SQLSTATE
-DELETE FROM aiusage.usage_record_default;
-\echo :LAST_ERROR_SQLSTATE
 
 -- filters on time prune at plan time; id_floor() prunes with parameters too
 CREATE FUNCTION pg_temp.partitions_read(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
