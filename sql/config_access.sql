@@ -138,7 +138,7 @@ SET ROLE config_gateway; SELECT * FROM pg_temp.sees(); RESET ROLE;
 -- A view as the views for people are made: owned by the books' owner, filtered by the reader
 CREATE VIEW aiusage.config_probe WITH (security_barrier) AS
 	SELECT t.team FROM aiusage.team AS t
-	WHERE t.team LIKE 'config-t_' AND ((SELECT aiusage.sees_everything()) OR t.team = ANY ((SELECT aiusage.visible_teams())::text[]));
+	WHERE t.team IN ('config-ta', 'config-tb') AND ((SELECT aiusage.sees_everything()) OR t.team = ANY ((SELECT aiusage.visible_teams())::text[]));
 GRANT SELECT ON aiusage.config_probe TO config_analyst, config_member, config_approver, config_stranger;
 SET ROLE config_analyst; SELECT count(*) FROM aiusage.config_probe; RESET ROLE;
 SET ROLE config_member; SELECT * FROM aiusage.config_probe ORDER BY 1; RESET ROLE;

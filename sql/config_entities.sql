@@ -59,9 +59,9 @@ SELECT count(*) AS none_was_entered FROM aiusage.team WHERE team = 'config-t2' O
 SELECT aiusage.put_team($$config'); DROP TABLE aiusage.team; --$$, $$"; DELETE FROM aiusage.team; --$$);
 SELECT aiusage.put_cost_center($$config'); DROP TABLE aiusage.team; --$$, $$%I %L %s \$$);
 SELECT aiusage.put_customer($$config'); DROP TABLE aiusage.team; --$$, $$' OR ''='$$, $$'$$);
-SELECT team, name FROM aiusage.team WHERE team LIKE 'config''%';
-SELECT cost_center, name FROM aiusage.cost_center WHERE cost_center LIKE 'config''%';
-SELECT customer, name, plan_tier FROM aiusage.customer WHERE customer LIKE 'config''%';
+SELECT team, name FROM aiusage.team WHERE team LIKE 'config'');%';
+SELECT cost_center, name FROM aiusage.cost_center WHERE cost_center LIKE 'config'');%';
+SELECT customer, name, plan_tier FROM aiusage.customer WHERE customer LIKE 'config'');%';
 
 -- Who changed what: one entry a change, none for what changed nothing
 SELECT relation, operation, old ->> 'name' AS old_name, new ->> 'name' AS new_name,
@@ -77,11 +77,11 @@ SELECT aiusage.put_team('config-t1', 'Rolled back');
 ROLLBACK;
 SELECT count(*) FROM aiusage.audit_log WHERE new ->> 'name' = 'Rolled back';
 -- An entity that nothing refers to can go; that is audited too.
-DELETE FROM aiusage.customer WHERE customer LIKE 'config''%';
+DELETE FROM aiusage.customer WHERE customer LIKE 'config'');%';
 SELECT operation, old ->> 'plan_tier' AS old_tier, new FROM aiusage.audit_log
-WHERE relation = 'customer' AND old ->> 'customer' LIKE 'config''%' ORDER BY entry;
-DELETE FROM aiusage.team WHERE team LIKE 'config''%';
-DELETE FROM aiusage.cost_center WHERE cost_center LIKE 'config''%';
+WHERE relation = 'customer' AND old ->> 'customer' LIKE 'config'');%' ORDER BY entry;
+DELETE FROM aiusage.team WHERE team LIKE 'config'');%';
+DELETE FROM aiusage.cost_center WHERE cost_center LIKE 'config'');%';
 
 -- The guards hold for plain DML too.
 INSERT INTO aiusage.team (team, name) VALUES ('config-t3', 'AKIA' || 'IOSFODNN7EXAMPLE');
