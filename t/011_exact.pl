@@ -60,6 +60,9 @@ sub half_even
 	return $q;
 }
 
+# sums and products may be -2^127, quotients may not
+sub fits { my ($v) = @_; return $v == -($max + 1) ? "$v" : bounded($v); }
+
 sub bounded { my ($v) = @_; return $v->copy->babs > $max ? 'overflow' : $v->is_zero ? '0' : $v->bstr; }
 
 # text of digits with a point and an exponent, and its value as a fraction
@@ -86,9 +89,9 @@ for (1 .. $cases)
 	push @requests, "muldiv $a $b $d";
 	push @expected, bounded(half_even($a * $b, $d));
 	push @requests, "add $a $b";
-	push @expected, ($a + $b) == -($max + 1) ? '-' . ($max + 1) : bounded($a + $b);
+	push @expected, fits($a + $b);
 	push @requests, "mul $a $b";
-	push @expected, bounded($a * $b);
+	push @expected, fits($a * $b);
 
 	my $scale = int(rand(19));
 	my ($text, $digits, $exp, $neg) = decimal();
@@ -138,7 +141,6 @@ while (my $got = <$answers>)
 	chomp $got;
 	my $want = $expected[$n];
 	my $same = ref $want ? $got =~ $want : $got eq "$want";
-	# -2^127 is a valid sum, though nothing else may return it
 	if (!$same && $wrong++ < 10) { diag "$requests[$n]: got $got, expected $want"; }
 	$n++;
 }
