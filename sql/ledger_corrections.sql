@@ -61,7 +61,7 @@ SELECT aiusage.adjust(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), '{}'
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), 2, 'two suggestions merged') IS NOT NULL AS recorded;
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), -1) AS outcome \gset
 SELECT kind, accepted, requests, cost, input_tokens FROM aiusage.usage_log
-WHERE id = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') OR adjusts = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') ORDER BY id;
+WHERE id = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') OR adjusts = aiusage.event_id('corr-2', '2026-03-15 10:00:00+00') ORDER BY kind, accepted;
 SELECT aiusage.record_outcome(aiusage.event_id('corr-2', '2026-03-15 10:00:00+00'), 0);
 \echo :LAST_ERROR_SQLSTATE
 \set VERBOSITY sqlstate
