@@ -83,7 +83,7 @@ AS $$
 		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome refresh verify maintain make_partitions', 'EXECUTE', true)
+			adjust reattribute record_outcome refresh verify maintain make_partitions summarize', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped
 	FROM privilege AS p,
