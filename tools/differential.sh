@@ -1,0 +1,57 @@
+#!/bin/bash
+# The differential pricing test: every provider and model of the shipped
+# catalogue, generated usages below, at and above each tier and each boundary
+# of time, priced by aiusage and by @pydantic/genai-prices, compared exactly.
+#
+#     bash tools/differential.sh            about 70,000 cases
+#     SEED=7 FACTOR=5 bash tools/differential.sh
+#
+# Needs the extension installed in the PostgreSQL of PG_CONFIG, node 20 and npm.
+# Without node it fails, unless AIUSAGE_ALLOW_NO_NODE=1 says that this is known.
+set -eu
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+
+if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+	if [ "${AIUSAGE_ALLOW_NO_NODE:-0}" = 1 ]; then
+		say "skipped: node and npm are not installed (AIUSAGE_ALLOW_NO_NODE=1)"
+		exit 0
+	fi
+	die "the differential pricing test needs node 20 and npm (AIUSAGE_ALLOW_NO_NODE=1 to go without)"
+fi
+
+tmp=$(make_tmp)
+finish() {
+	cluster_stop "$tmp" immediate
+	rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+# npm writes: into a copy, as the user who runs this.
+mkdir "$tmp/tools"
+cp tools/*.mjs tools/package.json tools/package-lock.json tools/.npmrc "$tmp/tools/"
+mkdir "$tmp/install"
+cp install/25_catalogue.sql "$tmp/install/"
+if [ -d tools/node_modules ]; then
+	cp -R tools/node_modules "$tmp/tools/"
+else
+	(cd "$tmp/tools" && npm ci --no-audit --no-fund --cache "$tmp/npm" >"$tmp/npm.log" 2>&1) ||
+		{ cat "$tmp/npm.log" >&2; die "npm could not install the oracle"; }
+fi
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then die "node $(node --version) is too old for the oracle"; fi
+
+(cd "$tmp/tools" && node make_catalogue.mjs --check)
+(cd "$tmp/tools" && node differential.mjs "${SEED:-20260923}" "${FACTOR:-1}" >"$tmp/cases.tsv")
+say "cases: $(wc -l <"$tmp/cases.tsv")"
+cp tools/differential.sql "$tmp/"
+if is_root; then chown -R postgres: "$tmp"; fi
+
+cluster_init "$tmp" <<CONF
+fsync = off
+autovacuum = off
+CONF
+cluster_start "$tmp"
+cd "$tmp"
+as_user "$(pg_bin)/createdb" -h "$tmp" -U postgres differential
+as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f differential.sql
