@@ -31,6 +31,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -362,6 +363,12 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	if (key->s == NULL)
 		return;
 
+	/*
+	 * A transaction that holds its locks already would not hear of changes
+	 * until it ends.  A key that was disabled is to be refused by the next
+	 * row, so listen; with nothing to hear this is a look at a flag.
+	 */
+	AcceptInvalidationMessages();
 	info = find_key(key);
 	result->status = info->status;
 	result->price_book = info->price_book;
