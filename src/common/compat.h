@@ -35,6 +35,11 @@ struct Node;
 #define AIU_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18: pg_noreturn, written before the declaration */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /*
  * SQL-callable function: prototype and V1 info record in one line, which also
  * exports the symbol where modules are built with hidden visibility (16).

@@ -16,6 +16,7 @@
 
 #include "lib/stringinfo.h"
 
+#include "common/compat.h"
 #include "types/amount.h"
 #include "types/exact.h"
 #include "types/unit_costs.h"
@@ -179,8 +180,8 @@ extern AiuParseFault aiu_entry_check(const AiuEntry *entry, AiuEntryKind kind);
 extern void aiu_scan_report(const AiuScan *scan, const char *typname, struct Node *escontext);
 
 /* Name a fault of a value that did not come from text; always an ERROR. */
-extern void aiu_entry_report(AiuParseFault fault, const char *name, int namelen,
-							 AiuEntryKind kind) pg_attribute_noreturn();
+pg_noreturn extern void aiu_entry_report(AiuParseFault fault, const char *name, int namelen,
+										 AiuEntryKind kind);
 
 /* name of a unit given by SQL: code, or 0 and a valid custom name; else ERROR */
 extern int	aiu_unit_from_text(const char *name, int namelen);
@@ -210,8 +211,8 @@ extern AiuDecResult aiu_decimal_scan(const char *s, int len, int scale, bool rou
 
 /* ---- errors that several places raise ---- */
 
-extern void aiu_currency_mismatch(AiuCurrency a, AiuCurrency b) pg_attribute_noreturn();
-extern void aiu_amount_out_of_range(void) pg_attribute_noreturn();
-extern void aiu_currency_invalid(const char *s, int len) pg_attribute_noreturn();
+pg_noreturn extern void aiu_currency_mismatch(AiuCurrency a, AiuCurrency b);
+pg_noreturn extern void aiu_amount_out_of_range(void);
+pg_noreturn extern void aiu_currency_invalid(const char *s, int len);
 
 #endif							/* AIU_TYPES_INTERNAL_H */
