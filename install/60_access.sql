@@ -65,8 +65,8 @@ AS $$
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
 			visible_customer_charges period_of billed_period period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
-		('analyst admin approver', 'price_usage explain_price explain_price_under', 'EXECUTE', false),
-		('analyst admin approver member', 'explain_row', 'EXECUTE', false),
+		-- not members: they would be shown the rates of every book
+		('analyst admin approver', 'price_usage explain_price explain_price_under explain_row', 'EXECUTE', false),
 
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
@@ -82,7 +82,7 @@ AS $$
 		('admin', 'price_book price_version price_provider price_model price_rule price price_import_issue', 'INSERT UPDATE DELETE', true),
 		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
-			draft_prices publish_prices withdraw_prices import_prices export_prices default_catalogue extract_usage
+			draft_prices publish_prices withdraw_prices import_prices load_prices prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome refresh verify maintain make_partitions summarize', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped

@@ -229,6 +229,10 @@ SELECT aiusage.close_period(aiusage.period_of(:cal, '2001-02-03'), 'long over') 
 SELECT closed_by, reason, label FROM aiusage.invoice_period WHERE calendar = :cal;
 SELECT aiusage.grant_access('config_stranger', 'member', '{"teams": ["config-tc"]}') AS granted;
 SELECT granted_by FROM aiusage.access_grant WHERE role = 'config_stranger';
+INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('config-adm', 'cost', 'USD');
+SELECT aiusage.import_prices('config-adm', 'genai-prices', '[{"id": "config-lab", "name": "Config Lab", "api_pattern": "x", "models":
+	[{"id": "m1", "match": {"equals": "m1"}, "prices": {"input_mtok": 2}}]}]', '2020-01-01') IS NOT NULL AS imported;
+SELECT aiusage.price_usage('config-lab', 'm1', '{"input_tokens": 1000000}', '2026-01-01', book => 'config-adm')::text AS price;
 -- but not what only the functions may do
 UPDATE aiusage.invoice_period SET status = 'open' WHERE calendar = :cal;
 \echo :SQLSTATE
@@ -246,7 +250,7 @@ SELECT aiusage.owner_close_period(1, 'x');
 \echo :SQLSTATE
 RESET ROLE;
 SELECT relation, operation, role, session_role = session_user AS of_my_session FROM aiusage.audit_log
-WHERE role = 'config_admin' ORDER BY entry;
+WHERE role = 'config_admin' AND relation NOT LIKE 'price%' ORDER BY entry;
 
 -- A scope is replaced, and taken away.
 SELECT aiusage.grant_access('config_member', 'member', '{"customers": ["config-cua"]}') AS changed;

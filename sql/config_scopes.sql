@@ -88,7 +88,7 @@ WHERE r.rolname IN ('scopes_reader_team', 'scopes_reader_cc', 'scopes_customer')
 GROUP BY 1 ORDER BY 1;
 -- A row explained only to those who see it
 SELECT id AS row_c FROM aiusage.usage_log WHERE api_key = 'scope-c' AND model = 'scope-m' LIMIT 1 \gset
-SET ROLE scopes_reader_team;
+SET ROLE scopes_reader_cc;
 \set VERBOSITY sqlstate
 SELECT aiusage.explain_row(:'row_c');
 \set VERBOSITY default
