@@ -117,6 +117,11 @@ fi
 
 step "build and install (with -Werror)"
 copy_tree "$source_dir" "$copy"
+# A test without an expected answer fails, and does not keep the others from running.
+for test in "$copy"/sql/*.sql "$copy"/specs/*.spec; do
+	answer=$copy/expected/$(basename "$test" | sed 's/\.[a-z]*$//').out
+	[ -e "$answer" ] || as_user touch "$answer"
+done
 one build as_user make -s -j 2 -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror ||
 	{ say "$passed passed, $failed failed"; exit 1; }
 one install install_with make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no COPT=-Werror install ||
