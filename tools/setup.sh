@@ -65,14 +65,16 @@ $exec_root DEBIAN_FRONTEND=noninteractive PG_MAJOR=$PG_MAJOR sh -eu -c '
 	policy=/usr/sbin/policy-rc.d
 	made_policy=no
 	saved_conf=
+	log=$(mktemp)
 	restore() {
 		[ $made_policy = no ] || rm -f $policy
+		rm -f "$log"
 		if [ -n "$saved_conf" ]; then cat "$saved_conf" >$conf; rm -f "$saved_conf"; fi
 	}
 	trap restore EXIT
 	trap "exit 1" HUP INT TERM
 
-	apt() { apt-get -q -y -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@"; }
+	apt() { apt-get -q -y -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null; }
 
 	# No service is started or restarted by what follows.
 	if [ ! -e $policy ]; then
@@ -82,17 +84,17 @@ $exec_root DEBIAN_FRONTEND=noninteractive PG_MAJOR=$PG_MAJOR sh -eu -c '
 	fi
 
 	# Package lists: fetched only when a package is unknown or cannot be had.
-	install() { apt install --no-install-recommends "$@" </dev/null; }
+	install() { apt install --no-install-recommends "$@"; }
 	known=yes
 	for p in "$@"; do
 		apt-cache show "$p" >/dev/null 2>&1 || known=no
 	done
-	[ $known = yes ] || apt update </dev/null
+	[ $known = yes ] || apt update
 
 	# No cluster "main" for a server that was not here before.
 	case " $* " in
 		*" postgresql-$PG_MAJOR "*)
-			[ -e $conf ] || install postgresql-common || { apt update </dev/null; install postgresql-common; }
+			[ -e $conf ] || install postgresql-common || { apt update && install postgresql-common; } || { tail -n 40 "$log" >&2; exit 1; }
 			saved_conf=$(mktemp)
 			cat $conf >"$saved_conf"
 			sed -i "s/^#* *create_main_cluster *=.*/create_main_cluster = false/" $conf
@@ -100,5 +102,9 @@ $exec_root DEBIAN_FRONTEND=noninteractive PG_MAJOR=$PG_MAJOR sh -eu -c '
 			;;
 	esac
 
-	install "$@" || { apt update </dev/null; install "$@"; }
+	install "$@" || { apt update; install "$@"; } || {
+		tail -n 40 "$log" >&2
+		echo "error: could not install: $*" >&2
+		exit 1
+	}
 ' setup $missing
