@@ -26,6 +26,7 @@ END $$;
 SELECT pg_temp.try('{"usage": {"input_tokens": -1}}');
 SELECT pg_temp.try('{"usage": {"input_tokens": "NaN"}}');
 SELECT pg_temp.try('{"usage": {"input_tokens": 1e30}}');
+SELECT pg_temp.try('{"usage": {"input_tokens": 1e18}}');
 SELECT pg_temp.try('{"usage": {"input_tokens": [1]}}');
 SELECT pg_temp.try('{"usage": {"Input Tokens": 1}}');
 SELECT pg_temp.try('{"usage": [1]}');

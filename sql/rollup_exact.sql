@@ -52,6 +52,10 @@ JOIN aiusage.billing_calendar c ON c.calendar = u.invoice_period / 100000
 LEFT JOIN aiusage.key_assignment a ON a.assignment = u.assignment
 CROSS JOIN LATERAL (SELECT CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END AS sign) s;
 
+-- what does not fit a bigint is shown as NULL
+CREATE FUNCTION pg_temp.fits(n numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS
+	'SELECT CASE WHEN n BETWEEN -9223372036854775808 AND 9223372036854775807 THEN n END';
+
 -- differences(): every view against the oracle, both ways, each in one statement
 CREATE FUNCTION pg_temp.differences(OUT view text, OUT rows_differ bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,7 +63,8 @@ DECLARE
 	theirs text := 'requests, errors, retries, fallbacks, cache_hits, accepted, unpriced, unmatched, input_tokens,
 		cache_read_tokens, output_tokens, reasoning_tokens, cost, failed_cost, retry_cost, fallback_cost, estimated_cost, list_cost, charge';
 	ours text := 'sum(sign), sum(errors), sum(retries), sum(fallbacks), sum(cache_hits), sum(accepted), sum(unpriced), sum(unmatched),
-		sum(input_tokens), sum(cache_read_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost), sum(failed_cost),
+		pg_temp.fits(sum(input_tokens)), pg_temp.fits(sum(cache_read_tokens)), pg_temp.fits(sum(output_tokens)),
+		pg_temp.fits(sum(reasoning_tokens)), sum(cost), sum(failed_cost),
 		sum(retry_cost), sum(fallback_cost), sum(estimated_cost)';
 	mixed text := ', CASE WHEN bool_and(list_currency = currency) THEN sum(list_cost) END,
 		CASE WHEN bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) END';
@@ -200,6 +205,16 @@ SELECT count(pg_temp.book('credit', '2021-03-10 12:07:31+00', 'rollup-1', '{}', 
 	count(aiusage.record_outcome(aiusage.event_id('rollup-cached', '2021-03-10 12:08:00+00'), -1)) AS taken_back;
 SELECT * FROM pg_temp.differences();
 SELECT aiusage.refresh() > 0 AS folded;
+SELECT * FROM pg_temp.differences();
+
+-- Absurd counters, which a ledger row may hold, stop neither views nor folds.
+SELECT count(pg_temp.book('huge-' || n, '2021-03-12 12:00:00+00', 'rollup-1', '{"output_tokens": 999999999999999999}', NULL)) AS booked
+FROM generate_series(1, 12) n;
+SELECT day, unpriced, output_tokens FROM aiusage.team_usage WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD';
+SELECT aiusage.refresh() AS folded;
+SELECT day, unpriced, output_tokens FROM aiusage.team_usage WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD';
+SELECT quantity FROM aiusage.line_items
+WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD' AND unit = 'output_tokens';
 SELECT * FROM pg_temp.differences();
 
 -- What people see of it.

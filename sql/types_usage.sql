@@ -30,8 +30,8 @@ SELECT '{}'::usage, '{ }'::usage;
 SELECT '{"input_tokens":0}'::usage;
 SELECT '{"zeta":1.5,"alpha":2e3,"requests":1,"audio_seconds":0.000001,"alpha_2":1E-6,"alpha_":100.50}'::usage;
 SELECT '{"input_tokens":-0}'::usage, '{"input_tokens":1e2}'::usage, '{"input_tokens":5.000}'::usage, '{"credits":1200.00e-2}'::usage;
-SELECT '{"credits":999999999999999999.999999}'::usage;
-SELECT '{"input_tokens":999999999999999999}'::usage;
+SELECT '{"credits":999999999999999999999999999999.999999}'::usage;
+SELECT '{"input_tokens":999999999999999999999999999999}'::usage;
 SELECT '{"output_tokens":922337203685477580}'::usage;
 SELECT format('{"a%s":1}', repeat('0', 62))::usage AS name_of_63_bytes;
 
@@ -50,7 +50,7 @@ FROM unnest(ARRAY[
     '{"input_tokens":-1}', '{"credits":-0.000001}',
     '{"input_tokens":1.5}', '{"requests":0.000001}', '{"input_tokens":1e-1}', '{"input_tokens":1e17,"output_tokens":123456789012345678.5}',
     '{"credits":0.0000001}', '{"credits":1e-7}', '{"credits":1.1234567}', '{"credits":1e-400000000000}',
-    '{"credits":1000000000000000000}', '{"credits":1e18}', '{"credits":999999999999999999.9999999}',
+    '{"credits":1000000000000000000000000000000}', '{"credits":1e30}', '{"credits":999999999999999999999999999999.9999999}',
     '{"credits":1e400000000000}', '{"credits":170141183460469231731687303715884.105728}',
     '{"credits":340282366920938463463374607431768.211457}',
     '{"credits":99999999999999999999999999999999999999999999999999999999}',
@@ -93,7 +93,7 @@ FROM unnest(ARRAY[
     $$SELECT aiusage.usage('credits', 'NaN')$$,
     $$SELECT aiusage.usage('credits', 'Infinity')$$,
     $$SELECT aiusage.usage('credits', '-Infinity')$$,
-    $$SELECT aiusage.usage('credits', 1e18)$$,
+    $$SELECT aiusage.usage('credits', 1e30)$$,
     $$SELECT aiusage.usage('credits', 1e1000)$$,
     $$SELECT aiusage.usage('credits', 0.0000001)$$,
     $$SELECT aiusage.usage('Not a unit', 1)$$,
@@ -110,7 +110,7 @@ FROM unnest(ARRAY[
 SELECT u -> 'input_tokens' AS it, u -> 'output_tokens' AS ot, u -> 'zeta' AS zeta, u -> 'alpha' AS alpha, u -> 'Not a unit' AS none,
        u -> 'cache_read_tokens' AS cr, quantity(u, 'credits') AS credits
 FROM (VALUES ('{"input_tokens":4740,"output_tokens":0,"credits":12.345678,"zeta":7}'::usage)) AS t(u);
-SELECT quantity('{"a":999999999999999999.999999,"credits":123456789012345678}', 'a'), '{"a":1}'::usage -> 'aa';
+SELECT quantity('{"a":999999999999999999999999999999.999999,"credits":123456789012345678}', 'a'), '{"a":1}'::usage -> 'aa';
 SELECT units('{"zeta":1,"output_tokens":2,"input_tokens":3}'), units('{}');
 SELECT * FROM unnest_usage('{"zeta":1.5,"output_tokens":2,"input_tokens":3,"credits":0.000001}');
 SELECT * FROM unnest_usage('{}');
@@ -123,9 +123,9 @@ SELECT pg_temp.failure(command) AS failure
 FROM unnest(ARRAY[
     $$SELECT '{"a":1}'::aiusage.usage OPERATOR(aiusage.-) '{"a":2}'$$,
     $$SELECT '{"a":1}'::aiusage.usage OPERATOR(aiusage.-) '{"b":0.000001}'$$,
-    $$SELECT '{"a":999999999999999999}'::aiusage.usage OPERATOR(aiusage.+) '{"a":1}'$$
+    $$SELECT '{"a":999999999999999999999999999999}'::aiusage.usage OPERATOR(aiusage.+) '{"a":1}'$$
 ]) AS t(command);
-SELECT '{"a":999999999999999999}'::usage + '{"a":0.999999}';
+SELECT '{"a":999999999999999999999999999999}'::usage + '{"a":0.999999}';
 
 -- Comparison
 SELECT '{"a":1,"b":2}'::usage = '{"b":2.0,"a":1e0}' AS same, '{"a":1}'::usage = '{"a":1,"b":0}' AS zero_counts,
@@ -181,7 +181,7 @@ RESET max_parallel_workers_per_gather;
 SELECT (sum(u)) - (sum(u) FILTER (WHERE g = 1)) = sum(u) FILTER (WHERE g <> 1) AS inverse FROM types_usage_rows;
 SELECT n, sum(u) OVER (ORDER BY n ROWS 1 PRECEDING)
 FROM (VALUES (1, '{"a":1}'::usage), (2, '{"b":1}'), (3, NULL), (4, '{"a":2}')) AS t(n, u);
-SELECT pg_temp.failure($$SELECT aiusage.sum(u) FROM (VALUES ('{"a":999999999999999999}'::aiusage.usage), ('{"a":1}')) AS t(u)$$);
+SELECT pg_temp.failure($$SELECT aiusage.sum(u) FROM (VALUES ('{"a":999999999999999999999999999999}'::aiusage.usage), ('{"a":1}')) AS t(u)$$);
 
 -- Grouping, sorting and joins, whatever the plan
 SET enable_hashagg = off;

@@ -65,7 +65,7 @@ sub number
 	my $kind = draw(12);
 	return draw(100000) if $kind < 4;
 	return one_of('0', '-0', '1', '0.0', '1e0', '999999999999999999',
-		'999999999999999999.999999', '1000000000000000000', '0.000001',
+		'999999999999999999999999999999.999999', '1000000000000000000000000000000', '0.000001',
 		'0.0000001', '0.000000000001', '0.0000000000001', '-1', '1E5', '1e-6',
 		'5192296858534827628530.496329220095', '5192296858534827628530.496329220096',
 		'-5192296858534827628530.496329220095', '170141183460469231731687303715884105727',
@@ -183,7 +183,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF kind = 'usage' THEN
-		RETURN fuzz_entries_valid(j, 6, 0, 999999999999999999.999999, true);
+		RETURN fuzz_entries_valid(j, 6, 0, 999999999999999999999999999999.999999, true);
 	END IF;
 	RETURN (SELECT count(*) = 1 AND bool_and(e.key ~ '^[A-Z]{3}$' AND
 			CASE WHEN json_typeof(e.value) = 'object'
@@ -270,7 +270,7 @@ for my $kind ('usage', 'amount', 'unit_costs')
 
 # ---- binary: an encoder of our own ----
 
-my $quantity_max = Math::BigInt->new(10)->bpow(24)->bsub(1);
+my $quantity_max = Math::BigInt->new(10)->bpow(36)->bsub(1);
 my $amount_max = Math::BigInt->new(2)->bpow(112)->bsub(1);
 
 sub varint
@@ -313,7 +313,7 @@ sub encode_usage
 	{
 		my $name = draw(4) ? $units[ draw(scalar @units) ] : one_of('a', 'b', 'zz', 'custom_unit', 'x' x 63);
 		my $code = $code{$name} || 0;
-		my $q = one_of(Math::BigInt->new(draw(100000)), big_digits(22), $quantity_max->copy, Math::BigInt->new(0));
+		my $q = one_of(Math::BigInt->new(draw(100000)), big_digits(34), $quantity_max->copy, Math::BigInt->new(0));
 		if ($whole{$code} || draw(2)) { $q = $q->copy->bdiv(1000000)->bmul(1000000); }
 		my ($units_only, $rest) = $q->copy->bdiv(1000000);
 		my $bytes = $rest->is_zero ? chr($code) : chr($code | 0x80);

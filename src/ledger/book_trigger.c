@@ -358,7 +358,6 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 	if (row->isnull[COL_attempt])
 		SET(row, attempt, Int16GetDatum(1));
 	check_numbers(row);
-	row->values[COL_usage] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row->values[COL_usage]));
 
 	attribute(row, ctx, &owner);
 	if (row->isnull[COL_assignment] && owner.assignment != 0)
@@ -441,6 +440,8 @@ aiu_book(PG_FUNCTION_ARGS)
 	check_id(id, ctx, now);
 	take_labels(&row);
 	take_time(&row, aiu_uuid_time(id));
+	row.values[COL_usage] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.values[COL_usage]));
+	aiu_ledger_check_usage((const AiuUsage *) DatumGetPointer(row.values[COL_usage]));
 	if (!row.isnull[COL_tags])
 		aiu_ledger_check_tags(DatumGetJsonbP(row.values[COL_tags]));
 

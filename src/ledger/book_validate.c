@@ -47,6 +47,25 @@ aiu_ledger_check_label(const AiuLabel *label, const char *column)
 				 errhint("Send a label that names the credential, never the credential; if this one has leaked, rotate it.")));
 }
 
+void
+aiu_ledger_check_usage(const AiuUsage *usage)
+{
+	AiuUsageIter it;
+	AiuUsageItem item;
+
+	aiu_usage_iter_init(&it, usage);
+	while (aiu_usage_iter_next(&it, &item))
+	{
+		if (unlikely(item.quantity >= AIU_LEDGER_QUANTITY_MAX))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("quantity of unit \"%s\" is too large for a usage row",
+							pnstrdup(item.name, item.namelen)),
+					 errdetail("A row holds less than 1000000000000000000 of a unit."),
+					 errhint("Check the unit the number is meant in.")));
+	}
+}
+
 static void
 check_tag_key(const JsonbValue *key)
 {

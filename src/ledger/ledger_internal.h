@@ -12,6 +12,7 @@
 #include "ledger/ledger.h"
 #include "pricing/pricing.h"
 #include "types/amount.h"
+#include "types/usage.h"
 #include "utils/jsonb.h"
 
 /*
@@ -43,6 +44,12 @@ extern void aiu_ledger_check_tags(Jsonb *tags);
 
 /* one text column of a row; raises UA422 */
 extern void aiu_ledger_check_label(const AiuLabel *label, const char *column);
+
+/* A row's quantities are at most 10^18 units: sums of any number of rows then fit a usage. */
+#define AIU_LEDGER_QUANTITY_MAX	((int128) INT64CONST(1000000000000000000) * AIU_QUANTITY_SCALE)
+
+/* the usage of a row; raises 22003 */
+extern void aiu_ledger_check_usage(const AiuUsage *usage);
 
 /* ingest() and tests ask what the trigger made of the rows of this call */
 extern void aiu_ledger_capture(const pg_uuid_t *id, const AiuAmount *cost, AiuCurrency currency,

@@ -378,7 +378,7 @@ fault_detail(AiuParseFault fault, bool cost)
 			return cost ? "Money is kept to 0.000000000001 of the currency." : "Quantities are kept to 0.000001 of the unit.";
 		case AIU_FAULT_RANGE:
 			return cost ? "A cost is at most 5192296858534827628530.496329220095 of the currency, of either sign."
-				: "A quantity is at most 999999999999999999.999999.";
+				: "A quantity is at most 999999999999999999999999999999.999999.";
 		case AIU_FAULT_REPEATED:
 			return "Which of the values counts would be a guess.";
 		case AIU_FAULT_CURRENCY:

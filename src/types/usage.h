@@ -3,8 +3,9 @@
  * usage.h
  *	  aiusage.usage: what was used, unit -> non-negative quantity.
  *
- * In memory a quantity is a 128-bit integer of millionths of the unit; at
- * most AIU_QUANTITY_MAX (999,999,999,999,999,999.999999).  On disk a usage is
+ * In memory a quantity is a 128-bit integer of millionths of the unit, at
+ * most AIU_QUANTITY_MAX (10^30 units): room for the sum of any number of
+ * ledger rows, each of which is held to far less (src/ledger).  On disk a usage is
  * a varlena: a version byte, then entries in registry order, then custom
  * units ordered bytewise by name.  Entries with quantity zero are kept: a
  * provider that reports 0 said something.
@@ -18,8 +19,8 @@
 #include "types/units.h"
 
 #define AIU_QUANTITY_SCALE	1000000
-/* 10^24 - 1 millionths */
-#define AIU_QUANTITY_MAX	((int128) INT64CONST(1000000000000) * INT64CONST(1000000000000) - 1)
+/* 10^36 - 1 millionths */
+#define AIU_QUANTITY_MAX	((int128) INT64CONST(1000000000000) * INT64CONST(1000000000000) * INT64CONST(1000000000000) - 1)
 
 typedef struct varlena AiuUsage;	/* detoasted, possibly with a short header */
 

@@ -282,12 +282,11 @@ aiu_usage_recv(PG_FUNCTION_ARGS)
 			wrong = "A quantity is cut off or not in its shortest form.";
 			break;
 		}
-		if (v > (uint128) AIU_QUANTITY_MAX)
+		if (v > (uint128) ((tag & TAG_MILLIONTHS) ? AIU_QUANTITY_MAX : AIU_QUANTITY_MAX / AIU_QUANTITY_SCALE))
 		{
 			wrong = "A quantity is out of range.";
 			break;
 		}
-		/* 10^24 * 10^6 < 2^127 */
 		e.value = (tag & TAG_MILLIONTHS) ? (int128) v : (int128) v * AIU_QUANTITY_SCALE;
 		if (aiu_entry_check(&e, AIU_ENTRY_QUANTITY) != AIU_FAULT_NONE)
 			wrong = "A quantity is out of range, or not whole where it must be.";
