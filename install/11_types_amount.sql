@@ -4,7 +4,8 @@
  * < <= > >= refuse to compare two currencies.  The btree operator class has
  * its own operators (~<~ and so on), which order all amounts by currency,
  * then value, so that indexes, sorts, DISTINCT and ANALYZE work on columns
- * that hold several currencies; see src/types/amount_ops.c.
+ * that hold several currencies; see src/types/amount_ops.c.  A comparison
+ * with a constant uses such an index all the same: amount_support.c.
  */
 
 CREATE TYPE aiusage.amount;
@@ -124,18 +125,27 @@ COMMENT ON FUNCTION aiusage.amount_eq(aiusage.amount, aiusage.amount) IS 'Implem
 CREATE FUNCTION aiusage.amount_ne(aiusage.amount, aiusage.amount) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'aiu_amount_ne';
 COMMENT ON FUNCTION aiusage.amount_ne(aiusage.amount, aiusage.amount) IS 'Implementation of <> operator; true across currencies';
+
+CREATE FUNCTION aiusage.amount_support(internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aiu_amount_support';
+COMMENT ON FUNCTION aiusage.amount_support(internal) IS 'Planner support: lets < <= > >= with a constant use a btree index';
+
 -- Dearer than they are, so that a WHERE that keeps currencies apart is evaluated before them.
 CREATE FUNCTION aiusage.amount_lt(aiusage.amount, aiusage.amount) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'aiu_amount_lt';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT aiusage.amount_support
+AS 'MODULE_PATHNAME', 'aiu_amount_lt';
 COMMENT ON FUNCTION aiusage.amount_lt(aiusage.amount, aiusage.amount) IS 'Implementation of < operator; UA422 across currencies';
 CREATE FUNCTION aiusage.amount_le(aiusage.amount, aiusage.amount) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'aiu_amount_le';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT aiusage.amount_support
+AS 'MODULE_PATHNAME', 'aiu_amount_le';
 COMMENT ON FUNCTION aiusage.amount_le(aiusage.amount, aiusage.amount) IS 'Implementation of <= operator; UA422 across currencies';
 CREATE FUNCTION aiusage.amount_gt(aiusage.amount, aiusage.amount) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'aiu_amount_gt';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT aiusage.amount_support
+AS 'MODULE_PATHNAME', 'aiu_amount_gt';
 COMMENT ON FUNCTION aiusage.amount_gt(aiusage.amount, aiusage.amount) IS 'Implementation of > operator; UA422 across currencies';
 CREATE FUNCTION aiusage.amount_ge(aiusage.amount, aiusage.amount) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'aiu_amount_ge';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT aiusage.amount_support
+AS 'MODULE_PATHNAME', 'aiu_amount_ge';
 COMMENT ON FUNCTION aiusage.amount_ge(aiusage.amount, aiusage.amount) IS 'Implementation of >= operator; UA422 across currencies';
 
 CREATE FUNCTION aiusage.amount_order(aiusage.amount, aiusage.amount) RETURNS int

@@ -172,6 +172,15 @@ SELECT count(*) = (SELECT count(*) FROM types_amount_rows WHERE c = 'USD' AND n 
 FROM types_amount_rows WHERE a ~>~ '0.05 USD' AND a ~<=~ '5192296858534827628530 USD';
 SELECT bool_and(found) FROM (SELECT EXISTS (SELECT FROM types_amount_rows AS y WHERE y.a = x.a AND y.i = x.i) AS found
     FROM (SELECT i, a FROM types_amount_rows WHERE a IS NOT NULL LIMIT 100) AS x) AS t;
+-- comparison with a constant uses the index, within the constant's currency
+EXPLAIN (COSTS OFF) SELECT a FROM types_amount_rows WHERE a > '0.05 USD';
+EXPLAIN (COSTS OFF) SELECT a FROM types_amount_rows WHERE '0.05 USD' >= a AND a > '0 USD';
+CREATE FUNCTION pg_temp.rows_where(condition text) RETURNS bigint LANGUAGE plpgsql AS
+$$ DECLARE n bigint; BEGIN EXECUTE 'SELECT count(*) FROM types_amount_rows WHERE ' || condition INTO n; RETURN n; END $$;
+SELECT op, bool_and(pg_temp.rows_where(format('a %s %L', op, n || ' ' || c)) = pg_temp.rows_where(format('c = %L AND n %s %s', c, op, n))) AS right_side,
+       bool_and(pg_temp.rows_where(format('%L %s a', n || ' ' || c, op)) = pg_temp.rows_where(format('c = %L AND %s %s n', c, n, op))) AS left_side
+FROM unnest(ARRAY['<', '<=', '>', '>=']) AS o(op),
+     (SELECT c, n FROM types_amount_rows WHERE i IN (10, 500, 777, 3001)) AS x GROUP BY op ORDER BY op;
 DROP INDEX types_amount_btree;
 CREATE INDEX types_amount_hash ON types_amount_rows USING hash (a);
 EXPLAIN (COSTS OFF) SELECT a FROM types_amount_rows WHERE a = '1 USD';
