@@ -24,6 +24,7 @@ DECLARE
 	caller name := current_user;
 	caller_role text := current_setting('role');
 	books_owner name;
+	schema_owner name;
 	fresh boolean;
 	piece record;
 	known text;
@@ -66,8 +67,9 @@ BEGIN
 		END IF;
 	END IF;
 
-	-- What the books' owner needs of the extension, when that is another role's.
-	IF books_owner <> (SELECT r.rolname FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'aiusage') THEN
+	-- What the books' owner needs of the extension, when that is another role's and the caller may give it.
+	schema_owner := (SELECT r.rolname FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'aiusage');
+	IF books_owner <> schema_owner AND pg_has_role(caller, schema_owner, 'USAGE') THEN
 		EXECUTE format('GRANT USAGE, CREATE ON SCHEMA aiusage TO %I WITH GRANT OPTION', books_owner);
 		EXECUTE format('GRANT EXECUTE ON ALL ROUTINES IN SCHEMA aiusage TO %I WITH GRANT OPTION', books_owner);
 	END IF;

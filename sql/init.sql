@@ -69,3 +69,25 @@ ROLLBACK;
 
 -- never in an extension script
 SELECT aiusage.in_extension_script();
+
+-- books of another role than the extension's: everything works as that role, init() too
+CREATE ROLE aiusage_test_finance;
+CREATE DATABASE aiusage_test_owned;
+\c aiusage_test_owned
+SET client_min_messages = warning;
+CREATE EXTENSION aiusage;
+SELECT count(*) > 0 AS made FROM aiusage.init('aiusage_test_finance');
+SELECT count(*) AS not_owned FROM pg_class
+WHERE relnamespace = 'aiusage'::regnamespace AND relkind IN ('r', 'p', 'v', 'S') AND relowner <> 'aiusage_test_finance'::regrole;
+SET ROLE aiusage_test_finance;
+SELECT action FROM aiusage.init();
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('k', 'p', 'm', '{"input_tokens": 1}');
+SELECT aiusage.refresh();
+SELECT DISTINCT ok FROM aiusage.verify();
+CALL aiusage.maintain();
+RESET ROLE;
+-- no function is SECURITY DEFINER, whoever owns it
+SELECT count(*) AS security_definer FROM pg_proc WHERE pronamespace = 'aiusage'::regnamespace AND prosecdef;
+\c contrib_regression
+DROP DATABASE aiusage_test_owned;
+DROP ROLE aiusage_test_finance;

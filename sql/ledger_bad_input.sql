@@ -109,6 +109,12 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage, kind) VALUES 
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost_state) VALUES ('bad_key', 'p', 'm', '{}', 'final');
 \echo :LAST_ERROR_SQLSTATE
 
+-- wrong encoding, and no character at all
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES (E'bad\xff', 'p', 'm', '{}');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('bad_key', 'p', E'm\x00', '{}');
+\echo :LAST_ERROR_SQLSTATE
+
 -- COPY names the line, and books nothing of it
 \set SHOW_CONTEXT errors
 COPY aiusage.usage_record (request_id, api_key, provider, model, usage) FROM stdin;
