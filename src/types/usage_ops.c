@@ -140,7 +140,7 @@ combine(const AiuUsage *a, const AiuUsage *b, bool subtract)
 		int			cmp = !more_a ? 1 : !more_b ? -1 : aiu_entry_compare(&ea, &eb);
 		AiuEntry   *out = aiu_entry_buf_next(&buf);
 
-		/* two quantities are below 2^81: no overflow here, build checks the range */
+		/* two quantities are far below 2^127: no overflow here, build checks the range */
 		*out = cmp <= 0 ? ea : eb;
 		if (cmp > 0)
 			out->value = subtract ? -eb.value : eb.value;
