@@ -465,7 +465,7 @@ BEGIN
 			('estimated_cost', 'Part of cost: from estimated usage, may still be corrected'),
 			('list_cost', 'What the same usage costs at list prices; NULL: some of it has list prices in another currency than currency'),
 			('charge', 'What is charged for it by charge books, 0 where nothing is; NULL: some of it is charged in another currency than currency'),
-			('as_of', 'Everything committed before this time is included; on a standby: as far as it has replayed'),
+			('as_of', 'Everything committed before this time is included; on a standby: as far as it has replayed (NULL: nothing since it started)'),
 			('unit', 'Unit of usage'),
 			('quantity', 'Quantity of the unit as reported, less reversals; totals include their parts (cached tokens are part of input_tokens)'),
 			('average_rate', 'cost / quantity: what one unit came to on average, below its rate where parts of it are priced by units of their own; NULL: no quantity'),
