@@ -28,11 +28,11 @@ sub book
 
 sub restore
 {
-	my ($from, $from_db, $to, $to_db) = @_;
+	my ($from, $from_db, $to, $to_db, $options) = @_;
 	my $dump = PostgreSQL::Test::Utils::tempdir . "/$to_db.sql";
 
 	PostgreSQL::Test::Utils::run_log([ 'pg_dump', '-d', $from->connstr($from_db), '-f', $dump ]) or die 'pg_dump';
-	$to->safe_psql('postgres', "CREATE DATABASE $to_db");
+	$to->safe_psql('postgres', "CREATE DATABASE $to_db " . ($options // ''));
 	PostgreSQL::Test::Utils::run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $to->connstr($to_db), '-f', $dump ])
 	  or die 'restore';
 	return;
@@ -95,6 +95,25 @@ is($first->safe_psql('back', 'SELECT aiusage.refresh()'), '5', 'back: folded onc
 is($first->safe_psql('back', 'SELECT incarnation FROM aiusage.books'), '3', 'back: the third incarnation');
 is($first->safe_psql('back', $differ), '0', 'back: views equal the ledger, all folded');
 verify_clean($first, 'back', 'back');
+
+# other encodings: labels that are not ASCII have the same dimension ids wherever they are restored,
+# and a label that is no text at all does not stop a fold
+$first->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'});
+$first->safe_psql('postgres', q{CREATE DATABASE anything ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'});
+for my $db (qw(latin anything))
+{
+	$first->safe_psql($db, 'CREATE EXTENSION aiusage; SELECT FROM aiusage.init()');
+	my $encoding = $db eq 'latin' ? 'LATIN1' : 'SQL_ASCII';
+
+	$first->safe_psql($db, "INSERT INTO aiusage.usage_record (api_key, provider, model, usage, workflow)
+		VALUES ('restore-0', 'openai', 'm', '{\"input_tokens\": 1}', convert_from(decode('e9', 'hex'), '$encoding'))");
+	is($first->safe_psql($db, 'SELECT aiusage.refresh()'), '1', "$db: folded");
+	verify_clean($first, $db, $db);
+}
+restore($first, 'latin', $second, 'from_latin', "ENCODING 'UTF8' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
+is($second->safe_psql('from_latin', q{SELECT dimension FROM aiusage.rollup_dimension}),
+	$first->safe_psql('latin', q{SELECT dimension FROM aiusage.rollup_dimension}), 'LATIN1 to UTF8: same id');
+verify_clean($second, 'from_latin', 'LATIN1 to UTF8');
 
 # a standby of the books needs no incarnation: it has the same ids (t/030_fold_load.pl)
 done_testing();

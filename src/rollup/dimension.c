@@ -16,12 +16,16 @@
  * The input is unambiguous: every value is either one zero byte (NULL) or a
  * one byte, the length in four bytes, big-endian, and the bytes; integers are
  * their eight bytes, big-endian; text is UTF-8 whatever the encoding of the
- * database.  The first byte is a version.
+ * database, so that a restore into another encoding changes no id.  What
+ * cannot be converted (SQL_ASCII holds anything) goes in as it is, after a two
+ * instead of the one: a label must never stop a fold.  The first byte is a
+ * version.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "lib/stringinfo.h"
@@ -34,16 +38,19 @@
 
 #define DIMENSION_HASH_VERSION	1
 
+#define VALUE_NULL			'\0'
+#define VALUE_PRESENT		'\1'
+#define VALUE_UNCONVERTED	'\2'
+
 AIU_FUNCTION(aiu_rollup_dimension_id);
 
-static void append_value(StringInfo buf, const char *value, int len);
+static void append_value(StringInfo buf, char kind, const char *value, int len);
 static void append_int(StringInfo buf, int64 value);
 static void append_text(StringInfo buf, text *value);
 
 /*
- * dimension_id(assignment bigint, invoice_period int, VARIADIC labels text[])
- * would allocate an array a group; the labels are plain arguments instead.
- * All arguments from the third on are text.
+ * dimension_id(assignment bigint, invoice_period int, label text, ...): any
+ * number of labels.
  */
 Datum
 aiu_rollup_dimension_id(PG_FUNCTION_ARGS)
@@ -58,17 +65,17 @@ aiu_rollup_dimension_id(PG_FUNCTION_ARGS)
 	appendStringInfoChar(&buf, DIMENSION_HASH_VERSION);
 
 	if (PG_ARGISNULL(0))
-		append_value(&buf, NULL, 0);
+		append_value(&buf, VALUE_NULL, NULL, 0);
 	else
 		append_int(&buf, PG_GETARG_INT64(0));
 	if (PG_ARGISNULL(1))
-		append_value(&buf, NULL, 0);
+		append_value(&buf, VALUE_NULL, NULL, 0);
 	else
 		append_int(&buf, PG_GETARG_INT32(1));
 	for (i = 2; i < PG_NARGS(); i++)
 	{
 		if (PG_ARGISNULL(i))
-			append_value(&buf, NULL, 0);
+			append_value(&buf, VALUE_NULL, NULL, 0);
 		else
 			append_text(&buf, PG_GETARG_TEXT_PP(i));
 	}
@@ -87,14 +94,11 @@ aiu_rollup_dimension_id(PG_FUNCTION_ARGS)
 }
 
 static void
-append_value(StringInfo buf, const char *value, int len)
+append_value(StringInfo buf, char kind, const char *value, int len)
 {
-	if (value == NULL)
-	{
-		appendStringInfoChar(buf, '\0');
+	appendStringInfoChar(buf, kind);
+	if (kind == VALUE_NULL)
 		return;
-	}
-	appendStringInfoChar(buf, '\1');
 	pq_sendint32(buf, len);
 	appendBinaryStringInfo(buf, value, len);
 }
@@ -102,7 +106,7 @@ append_value(StringInfo buf, const char *value, int len)
 static void
 append_int(StringInfo buf, int64 value)
 {
-	appendStringInfoChar(buf, '\1');
+	appendStringInfoChar(buf, VALUE_PRESENT);
 	pq_sendint32(buf, sizeof(value));
 	pq_sendint64(buf, value);
 }
@@ -112,11 +116,29 @@ append_text(StringInfo buf, text *value)
 {
 	char	   *data = VARDATA_ANY(value);
 	int			len = VARSIZE_ANY_EXHDR(value);
-	char	   *utf8 = pg_server_to_any(data, len, PG_UTF8);
+	int			encoding = GetDatabaseEncoding();
+	bool		ascii = true;
+	char	   *utf8;
+	Oid			proc;
+	int			i;
 
-	if (utf8 != data)
-		len = strlen(utf8);
-	append_value(buf, utf8, len);
-	if (utf8 != data)
-		pfree(utf8);
+	for (i = 0; i < len && ascii; i++)
+		ascii = !IS_HIGHBIT_SET(data[i]);
+
+	/* every server encoding writes ASCII as ASCII */
+	if (ascii || encoding == PG_UTF8)
+	{
+		append_value(buf, VALUE_PRESENT, data, len);
+		return;
+	}
+
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	utf8 = palloc(len * MAX_CONVERSION_GROWTH + 1);
+	if (OidIsValid(proc) &&
+		pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8, (unsigned char *) data, len,
+									  (unsigned char *) utf8, len * MAX_CONVERSION_GROWTH + 1, true) == len)
+		append_value(buf, VALUE_PRESENT, utf8, strlen(utf8));
+	else
+		append_value(buf, VALUE_UNCONVERTED, data, len);
+	pfree(utf8);
 }
