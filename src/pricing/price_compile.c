@@ -320,13 +320,12 @@ describe_slot(AiuRule *rule, int slot)
 				aiu_unit_join(a, b, &compatible) != ru->unit)
 				continue;
 			if (ru->joins == NULL)
-				ru->joins = palloc(sizeof(uint8) * 2 * AIU_UNIT_MAX);
-			if (ru->njoins < AIU_UNIT_MAX)
-			{
-				ru->joins[ru->njoins][0] = a;
-				ru->joins[ru->njoins][1] = b;
-				ru->njoins++;
-			}
+				ru->joins = palloc(sizeof(ru->joins[0]));
+			else
+				ru->joins = repalloc(ru->joins, sizeof(ru->joins[0]) * (ru->njoins + 1));
+			ru->joins[ru->njoins][0] = a;
+			ru->joins[ru->njoins][1] = b;
+			ru->njoins++;
 		}
 	}
 }
@@ -463,4 +462,5 @@ aiu_price_compile(AiuRule *rule, const AiuPriceRow *rows, int nrows)
 			qsort(ru->tiers, ru->ntiers, sizeof(AiuTier), compare_tiers);
 	}
 	find_gaps(rule);
+	rule->slots = repalloc(rule->slots, sizeof(AiuRuleUnit) * Max(rule->nslots, 1));
 }
