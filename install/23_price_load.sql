@@ -60,8 +60,12 @@ BEGIN
 			PERFORM aiusage.check_members('a price', price, '{"unit": "string!", "rate": "number!", "per": "number",
 				"tier_start": "number", "tier_metric": "string", "tier_inclusive": "boolean", "min_quantity": "number",
 				"quantity_step": "number"}', provider, model);
-			IF (price ->> 'rate')::numeric < 0 THEN
-				PERFORM aiusage.refuse_catalogue('a rate is negative', provider, model, price ->> 'unit');
+			IF (price ->> 'rate')::numeric NOT BETWEEN 0 AND 1000000000000
+				OR scale(trim_scale((price ->> 'rate')::numeric)) > (CASE WHEN (price ->> 'rate')::numeric < 1000000 THEN 24 ELSE 18 END) THEN
+				PERFORM aiusage.refuse_catalogue('a rate is negative, above 1e12, or has more than 24 decimals', provider, model, price ->> 'unit');
+			END IF;
+			IF (price ->> 'unit') !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+				PERFORM aiusage.refuse_catalogue('a unit is a name of lower-case letters, digits and underscores', provider, model, price ->> 'unit');
 			END IF;
 		END LOOP;
 	END LOOP;
@@ -79,6 +83,7 @@ DECLARE
 	provider text;
 	names text[] := '{}';
 	models text[];
+	any_model boolean := false;
 BEGIN
 	IF jsonb_typeof(providers) IS DISTINCT FROM 'array' THEN
 		PERFORM aiusage.refuse_catalogue('expected an array of providers');
@@ -105,10 +110,14 @@ BEGIN
 				PERFORM aiusage.refuse_catalogue('a model occurs twice', provider, model ->> 'model');
 			END IF;
 			models := models || (model ->> 'model');
+			any_model := true;
 			PERFORM aiusage.check_match(model -> 'match', provider, model ->> 'model', 'match');
 			PERFORM aiusage.check_price_rules(model -> 'rules', provider, model ->> 'model');
 		END LOOP;
 	END LOOP;
+	IF NOT any_model THEN
+		PERFORM aiusage.refuse_catalogue('it has no models');
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION aiusage.check_price_providers(jsonb) IS 'Refuses a malformed list of providers in the aiusage format, naming what is wrong (UA422)';
@@ -174,6 +183,7 @@ CREATE FUNCTION aiusage.import_prices(book text, format text, catalog jsonb, eff
 	RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
+	SET DateStyle = 'ISO'
 AS $$
 DECLARE
 	header jsonb := CASE jsonb_typeof(catalog) WHEN 'object' THEN catalog - 'providers' ELSE '{}' END;
@@ -182,6 +192,7 @@ DECLARE
 	converted record;
 	providers jsonb;
 	issues jsonb[] := '{}';
+	dated date;
 	made int;
 BEGIN
 	IF book IS NULL OR format IS NULL OR catalog IS NULL OR effective_from IS NULL THEN
@@ -222,9 +233,14 @@ BEGIN
 			MESSAGE = format('the catalogue''s prices are in %s, book "%s" is in %s', coalesce(header ->> 'currency', 'USD'), book, book_currency),
 			HINT = 'Import them into a book of that currency.';
 	END IF;
-	IF (header ->> 'date') !~ '^\d{4}-\d{2}-\d{2}$' THEN
-		PERFORM aiusage.refuse_catalogue('the date of the source is not of the form YYYY-MM-DD', NULL, NULL, 'date');
-	END IF;
+	BEGIN
+		dated := (header ->> 'date')::date;
+		IF (header ->> 'date') !~ '^\d{4}-\d{2}-\d{2}$' THEN
+			RAISE invalid_datetime_format;
+		END IF;
+	EXCEPTION WHEN data_exception THEN
+		PERFORM aiusage.refuse_catalogue('the date of the source is no date of the form YYYY-MM-DD', NULL, NULL, 'date');
+	END;
 
 	SELECT v.version, v.checksum, v.effective_from, v.effective_to INTO newest
 	FROM aiusage.price_version AS v
@@ -234,7 +250,7 @@ BEGIN
 	BEGIN
 		made := aiusage.draft_prices(book, effective_from, label);
 		UPDATE aiusage.price_version AS v
-		SET source = coalesce(header ->> 'source', import_prices.format), source_version = header ->> 'version', source_date = (header ->> 'date')::date
+		SET source = coalesce(header ->> 'source', import_prices.format), source_version = header ->> 'version', source_date = dated
 		WHERE v.version = made;
 		PERFORM aiusage.load_prices(made, providers);
 		IF newest.version IS NOT NULL

@@ -50,6 +50,7 @@ clear_result(AiuPriceResult *result)
 	result->unit = 0;
 	result->unit_name = NULL;
 	result->unit_namelen = 0;
+	result->unit_missing = false;
 	result->currency = 0;
 	result->version = 0;
 	result->cost = 0;

@@ -242,6 +242,7 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 			positive |= SLOT(i);
 			continue;
 		}
+		result->unit_missing = true;
 		return unit_at_fault(result, AIU_UNPRICED_CONTRADICTORY, ru->unit, NULL, 0);
 	}
 

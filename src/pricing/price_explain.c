@@ -139,6 +139,15 @@ component_why(const AiuPriceRequest *req, const AiuPriceTrace *trace, int i)
 	return s.data;
 }
 
+static void
+append_selector(StringInfo s, const AiuLabel *label, const char *otherwise)
+{
+	if (label->s == NULL)
+		appendStringInfoString(s, otherwise);
+	else
+		appendStringInfo(s, "\"%.*s\"", label->len, label->s);
+}
+
 /* Why there is no price, and what to do about it. */
 static char *
 unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const AiuPriceTrace *trace)
@@ -173,11 +182,19 @@ unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const Aiu
 			appendStringInfoString(&s, "the model's entry has no prices; add them to a draft (a rate of 0 is a price)");
 			break;
 		case AIU_UNPRICED_RULE:
-			appendStringInfo(&s, "the model has prices, but none for service tier \"%.*s\", endpoint \"%.*s\", region \"%.*s\" at %s; add a rule that names them to a draft",
-							 req->service_tier.s ? req->service_tier.len : 8, req->service_tier.s ? req->service_tier.s : "standard",
-							 req->endpoint.s ? req->endpoint.len : 0, req->endpoint.s ? req->endpoint.s : "",
-							 req->region.s ? req->region.len : 0, req->region.s ? req->region.s : "",
-							 timestamptz_to_str(req->at));
+			appendStringInfoString(&s, "the model has prices, but none for service tier ");
+			append_selector(&s, &req->service_tier, "\"standard\"");
+			if (req->endpoint.s != NULL)
+			{
+				appendStringInfoString(&s, ", endpoint ");
+				append_selector(&s, &req->endpoint, "");
+			}
+			if (req->region.s != NULL)
+			{
+				appendStringInfoString(&s, ", region ");
+				append_selector(&s, &req->region, "");
+			}
+			appendStringInfo(&s, " at %s; add a rule that names them to a draft", timestamptz_to_str(req->at));
 			break;
 		case AIU_UNPRICED_UNIT:
 			appendStringInfo(&s, "%.*s was used, but neither it nor a unit that includes it has a price; add one to a draft (0, if it is free)", ulen, unit);
@@ -186,7 +203,11 @@ unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const Aiu
 			appendStringInfo(&s, "%.*s has no price, but units that overlap with it were used and have one; add it to a draft", ulen, unit);
 			break;
 		case AIU_UNPRICED_CONTRADICTORY:
-			appendStringInfo(&s, "the reported parts of %.*s exceed it, or it is not reported; totals are inclusive: correct what the gateway sends", ulen, unit);
+			if (result->unit_missing)
+				appendStringInfo(&s, "%.*s is not reported, though a part of it is, or units that overlap in it are", ulen, unit);
+			else
+				appendStringInfo(&s, "the reported parts of %.*s exceed it", ulen, unit);
+			appendStringInfoString(&s, "; totals are inclusive: correct what the gateway sends");
 			break;
 		case AIU_UNPRICED_OVERFLOW:
 			appendStringInfo(&s, "the price of %.*s does not fit an amount", ulen, unit);

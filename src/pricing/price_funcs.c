@@ -121,7 +121,10 @@ aiu_price_usage(PG_FUNCTION_ARGS)
 		if (result.unpriced == AIU_UNPRICED_CONTRADICTORY)
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_INVALID),
-					 errmsg("contradictory usage: parts of %.*s exceed it, or it is not reported",
+					 result.unit_missing ?
+					 errmsg("contradictory usage: %.*s is not reported, though a part of it is, or units that overlap in it are",
+							result.unit_namelen, result.unit_name) :
+					 errmsg("contradictory usage: the parts of %.*s exceed it",
 							result.unit_namelen, result.unit_name),
 					 errdetail("Totals are inclusive: cached, audio, reasoning and other special units are counted in their totals, too."),
 					 errhint("Report the total with everything in it; aiusage.explain_price() shows what is priced.")));

@@ -273,7 +273,7 @@ typedef struct AiuEvalDetail
 } AiuEvalDetail;
 
 /*
- * Only unpriced, unit, fault_name, cost and components of the result are
+ * Only unpriced, the unit at fault, cost and components of the result are
  * written.  detail: NULL or AIU_MAX_COMPONENTS of them, alongside components.
  */
 extern void aiu_price_eval(const AiuRule *rule, const AiuUsage *usage,

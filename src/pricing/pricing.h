@@ -49,6 +49,7 @@ typedef struct AiuPriceResult
 	int			unit;			/* the unit at fault, where there is one (0: custom or none) */
 	const char *unit_name;		/* its name, not NUL-terminated; NULL: none.  May point into the usage */
 	int			unit_namelen;
+	bool		unit_missing;	/* contradictory_usage: it is not reported, though what it contains is */
 	AiuCurrency currency;		/* of the book; set also when unpriced (0 only if there is no such book) */
 	int32		version;		/* price version used or asked; 0 when none was found */
 	int128		cost;			/* 1e-12 */
