@@ -74,7 +74,7 @@ CREATE FUNCTION aiusage.unnest_costs(costs aiusage.unit_costs,
     OUT unit text, OUT amount aiusage.amount, OUT cost numeric, OUT currency text)
 RETURNS SETOF record LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'aiu_unit_costs_unnest' ROWS 4;
-COMMENT ON FUNCTION aiusage.unnest_costs(aiusage.unit_costs) IS 'A row an item, in registry order: the amount, and the same as a number with its currency';
+COMMENT ON FUNCTION aiusage.unnest_costs(aiusage.unit_costs) IS 'A row an item, in registry order: the amount (NULL for a sum too large to be one), and the same as a number with its currency';
 
 -- Arithmetic
 

@@ -68,6 +68,7 @@ sub number
 		'999999999999999999999999999999.999999', '1000000000000000000000000000000', '0.000001',
 		'0.0000001', '0.000000000001', '0.0000000000001', '-1', '1E5', '1e-6',
 		'5192296858534827628530.496329220095', '5192296858534827628530.496329220096',
+		'-9999999999999999999999999.999999999999', '10000000000000000000000000',
 		'-5192296858534827628530.496329220095', '170141183460469231731687303715884105727',
 		'340282366920938463463374607431768211456', '9223372036854775807',
 		'9223372036854775808', '18446744073709551616', '1e999999999999', '0e999999999999',
@@ -187,7 +188,7 @@ BEGIN
 	END IF;
 	RETURN (SELECT count(*) = 1 AND bool_and(e.key ~ '^[A-Z]{3}$' AND
 			CASE WHEN json_typeof(e.value) = 'object'
-				THEN fuzz_entries_valid(e.value, 12, -5192296858534827628530.496329220095, 5192296858534827628530.496329220095, false)
+				THEN fuzz_entries_valid(e.value, 12, -9999999999999999999999999.999999999999, 9999999999999999999999999.999999999999, false)
 				ELSE false END)
 		FROM json_each(j) AS e);
 EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
@@ -227,7 +228,7 @@ BEGIN
 		END IF;
 		IF (SELECT count(*) FROM aiusage.unnest_costs(c)) <> (SELECT count(*) FROM json_each(input::json -> aiusage.currency(c)))
 			OR EXISTS (SELECT FROM json_each(input::json -> aiusage.currency(c)) AS e
-				WHERE aiusage.cost(c, e.key)::numeric IS DISTINCT FROM fuzz_number(e.value::text))
+				WHERE (SELECT u.cost FROM aiusage.unnest_costs(c) AS u WHERE u.unit = e.key) IS DISTINCT FROM fuzz_number(e.value::text))
 			OR c::jsonb::aiusage.unit_costs OPERATOR(aiusage.<>) c THEN
 			RETURN 'wrong: value';
 		END IF;
@@ -272,6 +273,7 @@ for my $kind ('usage', 'amount', 'unit_costs')
 
 my $quantity_max = Math::BigInt->new(10)->bpow(36)->bsub(1);
 my $amount_max = Math::BigInt->new(2)->bpow(112)->bsub(1);
+my $cost_max = Math::BigInt->new(10)->bpow(37)->bsub(1);
 
 sub varint
 {
@@ -340,7 +342,7 @@ sub encode_unit_costs
 	{
 		my $name = draw(4) ? $units[ draw(scalar @units) ] : one_of('a', 'b', 'zz', 'custom_unit', 'x' x 63);
 		my $code = $code{$name} || 0;
-		my $v = one_of(Math::BigInt->new(draw(100000)), big_digits(30), $amount_max->copy, Math::BigInt->new(0));
+		my $v = one_of(Math::BigInt->new(draw(100000)), big_digits(34), $cost_max->copy, Math::BigInt->new(0));
 		$v = $v * 1000000 if draw(2) && $v < Math::BigInt->new(10)->bpow(24);
 		$v->bneg if draw(2);
 		my $bytes = chr($code);
@@ -398,7 +400,7 @@ sub valid_entries
 			my $e = ($v & 3)->numify;
 			my $m = $v / 8;
 			return 0 if $m->is_zero && !$v->is_zero;
-			return 0 if $m * Math::BigInt->new(1000)->bpow($e) > $amount_max;
+			return 0 if $m * Math::BigInt->new(1000)->bpow($e) > $cost_max;
 			return 0 if $e < 3 && !$m->is_zero && ($m % 1000)->is_zero;
 		}
 	}

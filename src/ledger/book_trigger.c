@@ -287,6 +287,8 @@ price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceR
 	req.usage = (const AiuUsage *) DatumGetPointer(row->values[COL_usage]);
 
 	aiu_price(&req, result);
+	if (result->unpriced == AIU_PRICED && unlikely(result->cost >= AIU_LEDGER_COST_MAX))
+		result->unpriced = AIU_UNPRICED_OVERFLOW;
 
 	if (result->currency == 0)
 		result->currency = ctx->currency;

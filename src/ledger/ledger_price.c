@@ -72,6 +72,8 @@ aiu_price_row(PG_FUNCTION_ARGS)
 		aiu_price(&req, &result);
 	else
 		aiu_price_under_version(&req, PG_GETARG_INT32(0), &result);
+	if (result.unpriced == AIU_PRICED && unlikely(result.cost >= AIU_LEDGER_COST_MAX))
+		result.unpriced = AIU_UNPRICED_OVERFLOW;
 
 	currency = result.currency ? result.currency : aiu_ledger_context()->currency;
 	if (result.unpriced == AIU_PRICED)

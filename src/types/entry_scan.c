@@ -233,7 +233,7 @@ aiu_entry_check(const AiuEntry *entry, AiuEntryKind kind)
 {
 	if (kind == AIU_ENTRY_COST)
 	{
-		if (entry->value > AIU_AMOUNT_MAX || entry->value < -AIU_AMOUNT_MAX)
+		if (entry->value > AIU_COST_MAX || entry->value < -AIU_COST_MAX)
 			return AIU_FAULT_RANGE;
 		return AIU_FAULT_NONE;
 	}
@@ -377,7 +377,7 @@ fault_detail(AiuParseFault fault, bool cost)
 		case AIU_FAULT_DECIMALS:
 			return cost ? "Money is kept to 0.000000000001 of the currency." : "Quantities are kept to 0.000001 of the unit.";
 		case AIU_FAULT_RANGE:
-			return cost ? "A cost is at most 5192296858534827628530.496329220095 of the currency, of either sign."
+			return cost ? "A cost is less than 10000000000000000000000000 of the currency, of either sign."
 				: "A quantity is at most 999999999999999999999999999999.999999.";
 		case AIU_FAULT_REPEATED:
 			return "Which of the values counts would be a guess.";

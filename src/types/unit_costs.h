@@ -6,7 +6,8 @@
  *
  * On disk: varlena, version byte, two bytes of currency, then entries in
  * registry order, custom units last.  Values are signed counts of 1e-12 (an
- * adjustment may be negative).  Empty ({"USD": {}}) is valid: a row that could
+ * adjustment may be negative) below AIU_COST_MAX: more than an amount holds,
+ * for sums of any number of rows.  Empty ({"USD": {}}) is valid: a row that could
  * not be priced still knows its currency.
  *
  *-------------------------------------------------------------------------
@@ -16,6 +17,9 @@
 
 #include "types/amount.h"
 #include "types/units.h"
+
+/* 10^37 - 1: |value| limit */
+#define AIU_COST_MAX	((int128) INT64CONST(10000000000000000) * INT64CONST(1000000000000) * INT64CONST(1000000000) - 1)
 
 typedef struct varlena AiuUnitCosts;
 

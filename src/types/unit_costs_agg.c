@@ -50,7 +50,7 @@ aiu_unit_costs_accum(PG_FUNCTION_ARGS)
 	while (aiu_cost_iter_next(&it, (AiuCostItem *) &entry))
 	{
 		if (!aiu_unit_sums_add(sums, &entry, &at))
-			aiu_amount_out_of_range();
+			aiu_entry_report(AIU_FAULT_RANGE, entry.name, entry.namelen, AIU_ENTRY_COST);
 	}
 	PG_FREE_IF_COPY(costs, 1);
 	PG_RETURN_POINTER(sums);

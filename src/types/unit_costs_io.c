@@ -77,7 +77,7 @@ encode_value(int128 value)
 	return (mag << 3) | (value < 0 ? 4 : 0) | e;
 }
 
-/* mag is at most 113 bits, or the caller has checked */
+/* at most AIU_COST_MAX, or the caller has checked */
 static inline int128
 decode_value(uint128 v)
 {
@@ -321,7 +321,7 @@ aiu_unit_costs_recv(PG_FUNCTION_ARGS)
 			wrong = "A value is cut off or not in its shortest form.";
 			break;
 		}
-		if ((v >> 3) > (uint128) AIU_AMOUNT_MAX / thousands[v & 3])
+		if ((v >> 3) > (uint128) AIU_COST_MAX / thousands[v & 3])
 		{
 			wrong = "A value is out of range.";
 			break;

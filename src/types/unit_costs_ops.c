@@ -145,7 +145,7 @@ combine(const AiuUnitCosts *a, const AiuUnitCosts *b, bool subtract)
 		int			cmp = !more_a ? 1 : !more_b ? -1 : aiu_entry_compare(&ea, &eb);
 		AiuEntry   *out = aiu_entry_buf_next(&buf);
 
-		/* two values of 113 bits cannot overflow; build checks the range */
+		/* two values are far below 2^127: no overflow here, build checks the range */
 		*out = cmp <= 0 ? ea : eb;
 		if (cmp > 0)
 			out->value = subtract ? -eb.value : eb.value;
@@ -258,7 +258,11 @@ typedef struct UnnestState
 	char		currency_name[4];
 } UnnestState;
 
-/* (unit text, amount aiusage.amount, cost numeric, currency text), a row a unit */
+/*
+ * (unit text, amount aiusage.amount, cost numeric, currency text), a row a
+ * unit.  A sum of many rows may exceed an amount: that is NULL then, and cost
+ * tells.
+ */
 Datum
 aiu_unit_costs_unnest(PG_FUNCTION_ARGS)
 {
@@ -293,7 +297,10 @@ aiu_unit_costs_unnest(PG_FUNCTION_ARGS)
 		bool		nulls[4] = {false, false, false, false};
 
 		values[0] = PointerGetDatum(cstring_to_text_with_len(item.name, item.namelen));
-		values[1] = make_amount(item.value, state->currency);
+		if (item.value <= AIU_AMOUNT_MAX && item.value >= -AIU_AMOUNT_MAX)
+			values[1] = make_amount(item.value, state->currency);
+		else
+			nulls[1] = true;
 		values[2] = NumericGetDatum(aiu_scaled_to_numeric(item.value, AIU_AMOUNT_DECIMALS));
 		values[3] = PointerGetDatum(cstring_to_text_with_len(state->currency_name, 3));
 		SRF_RETURN_NEXT(funcctx,
