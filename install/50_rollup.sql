@@ -20,6 +20,13 @@ AS 'MODULE_PATHNAME', 'aiu_rollup_net_quantity';
 COMMENT ON FUNCTION aiusage.net_quantity(aiusage.usage, aiusage.usage, text) IS
 	'Whole units used less those reversed; either usage may be NULL. 0 when neither has the unit; NULL when the unit is NULL or the result does not fit a bigint';
 
+CREATE FUNCTION aiusage.billed_usage(usage aiusage.usage, cost_by_unit aiusage.unit_costs)
+RETURNS aiusage.usage
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'aiu_rollup_billed_usage';
+COMMENT ON FUNCTION aiusage.billed_usage(aiusage.usage, aiusage.unit_costs) IS
+	'Exclusive quantities that the components of a cost are for: of each unit that has one, what was used less what more specific units bill; a flat fee a request counts 1. Minimums and rounding up of quantities are not in it';
+
 -- The fold's view of its own transaction.
 
 CREATE FUNCTION aiusage.begin_fold()
@@ -104,6 +111,8 @@ BEGIN
 			sum(t.fallback_cost) AS fallback_cost, sum(t.estimated_cost) AS estimated_cost,
 			coalesce(aiusage.sum(t.usage), '{}'::aiusage.usage) AS usage,
 			coalesce(aiusage.sum(t.usage_reversed), '{}'::aiusage.usage) AS usage_reversed,
+			coalesce(aiusage.sum(t.billed), '{}'::aiusage.usage) AS billed,
+			coalesce(aiusage.sum(t.billed_reversed), '{}'::aiusage.usage) AS billed_reversed,
 			aiusage.sum(t.cost_by_unit) AS cost_by_unit
 		FROM aiusage.rollup_tail t
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = t.assignment
@@ -122,11 +131,11 @@ BEGIN
 		INSERT INTO aiusage.rollup_15m AS r (bucket, dimension,
 			records, requests, errors, retries, fallbacks, cache_hits, accepted, unpriced, unmatched,
 			cost, list_cost, charge, failed_cost, retry_cost, fallback_cost, estimated_cost,
-			usage, usage_reversed, cost_by_unit)
+			usage, usage_reversed, billed, billed_reversed, cost_by_unit)
 		SELECT d.bucket, d.dimension,
 			d.records, d.requests, d.errors, d.retries, d.fallbacks, d.cache_hits, d.accepted, d.unpriced, d.unmatched,
 			d.cost, d.list_cost, d.charge, d.failed_cost, d.retry_cost, d.fallback_cost, d.estimated_cost,
-			d.usage, d.usage_reversed, d.cost_by_unit
+			d.usage, d.usage_reversed, d.billed, d.billed_reversed, d.cost_by_unit
 		FROM delta d
 		ORDER BY d.bucket, d.dimension
 		ON CONFLICT (bucket, dimension) DO UPDATE SET
@@ -148,18 +157,21 @@ BEGIN
 			estimated_cost = r.estimated_cost + excluded.estimated_cost,
 			usage = r.usage OPERATOR(aiusage.+) excluded.usage,
 			usage_reversed = r.usage_reversed OPERATOR(aiusage.+) excluded.usage_reversed,
+			billed = r.billed OPERATOR(aiusage.+) excluded.billed,
+			billed_reversed = r.billed_reversed OPERATOR(aiusage.+) excluded.billed_reversed,
 			cost_by_unit = r.cost_by_unit OPERATOR(aiusage.+) excluded.cost_by_unit
 	), days AS (
 		INSERT INTO aiusage.rollup_daily AS r (day, dimension,
 			records, requests, errors, retries, fallbacks, cache_hits, accepted, unpriced, unmatched,
 			cost, list_cost, charge, failed_cost, retry_cost, fallback_cost, estimated_cost,
-			usage, usage_reversed, cost_by_unit)
+			usage, usage_reversed, billed, billed_reversed, cost_by_unit)
 		SELECT (d.bucket AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date, d.dimension,
 			sum(d.records), sum(d.requests), sum(d.errors), sum(d.retries), sum(d.fallbacks), sum(d.cache_hits),
 			sum(d.accepted), sum(d.unpriced), sum(d.unmatched),
 			sum(d.cost), sum(d.list_cost), sum(d.charge), sum(d.failed_cost), sum(d.retry_cost),
 			sum(d.fallback_cost), sum(d.estimated_cost),
-			aiusage.sum(d.usage), aiusage.sum(d.usage_reversed), aiusage.sum(d.cost_by_unit)
+			aiusage.sum(d.usage), aiusage.sum(d.usage_reversed), aiusage.sum(d.billed), aiusage.sum(d.billed_reversed),
+			aiusage.sum(d.cost_by_unit)
 		FROM delta d
 		LEFT JOIN aiusage.billing_calendar c ON c.calendar = d.invoice_period / 100000
 		GROUP BY 1, 2
@@ -183,6 +195,8 @@ BEGIN
 			estimated_cost = r.estimated_cost + excluded.estimated_cost,
 			usage = r.usage OPERATOR(aiusage.+) excluded.usage,
 			usage_reversed = r.usage_reversed OPERATOR(aiusage.+) excluded.usage_reversed,
+			billed = r.billed OPERATOR(aiusage.+) excluded.billed,
+			billed_reversed = r.billed_reversed OPERATOR(aiusage.+) excluded.billed_reversed,
 			cost_by_unit = r.cost_by_unit OPERATOR(aiusage.+) excluded.cost_by_unit
 	), taken AS MATERIALIZED (
 		SELECT coalesce(sum(d.records), 0)::bigint AS records FROM delta d

@@ -26,7 +26,8 @@ BEGIN
 			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
 			s.charge_currency, s.records, s.requests, s.errors, s.retries, s.fallbacks, s.cache_hits,
 			s.accepted, s.unpriced, s.unmatched, s.cost, s.list_cost, s.charge, s.failed_cost, s.retry_cost,
-			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.cost_by_unit
+			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.billed,
+			s.billed_reversed, s.cost_by_unit
 		FROM aiusage.rollup_source s
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		UNION ALL
@@ -35,7 +36,8 @@ BEGIN
 			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
 			s.charge_currency, s.records, s.requests, s.errors, s.retries, s.fallbacks, s.cache_hits,
 			s.accepted, s.unpriced, s.unmatched, s.cost, s.list_cost, s.charge, s.failed_cost, s.retry_cost,
-			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.cost_by_unit
+			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.billed,
+			s.billed_reversed, s.cost_by_unit
 		FROM aiusage.rollup_live s
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 	), sets AS MATERIALIZED (
@@ -60,6 +62,8 @@ BEGIN
 			sum(b.estimated_cost) FILTER (WHERE b.of_ledger) AS l_estimated_cost,
 			aiusage.sum(b.usage) FILTER (WHERE b.of_ledger) AS l_usage,
 			aiusage.sum(b.usage_reversed) FILTER (WHERE b.of_ledger) AS l_usage_reversed,
+			aiusage.sum(b.billed) FILTER (WHERE b.of_ledger) AS l_billed,
+			aiusage.sum(b.billed_reversed) FILTER (WHERE b.of_ledger) AS l_billed_reversed,
 			aiusage.sum(b.cost_by_unit) FILTER (WHERE b.of_ledger) AS l_cost_by_unit,
 			sum(b.records) FILTER (WHERE NOT b.of_ledger) AS r_records,
 			sum(b.requests) FILTER (WHERE NOT b.of_ledger) AS r_requests,
@@ -79,6 +83,8 @@ BEGIN
 			sum(b.estimated_cost) FILTER (WHERE NOT b.of_ledger) AS r_estimated_cost,
 			aiusage.sum(b.usage) FILTER (WHERE NOT b.of_ledger) AS r_usage,
 			aiusage.sum(b.usage_reversed) FILTER (WHERE NOT b.of_ledger) AS r_usage_reversed,
+			aiusage.sum(b.billed) FILTER (WHERE NOT b.of_ledger) AS r_billed,
+			aiusage.sum(b.billed_reversed) FILTER (WHERE NOT b.of_ledger) AS r_billed_reversed,
 			aiusage.sum(b.cost_by_unit) FILTER (WHERE NOT b.of_ledger) AS r_cost_by_unit
 		FROM both_sides b
 		GROUP BY b.bucket,
@@ -164,6 +170,8 @@ BEGIN
 		OR t.l_estimated_cost IS DISTINCT FROM t.r_estimated_cost
 		OR coalesce(t.l_usage::text, '{}') <> coalesce(t.r_usage::text, '{}')
 		OR coalesce(t.l_usage_reversed::text, '{}') <> coalesce(t.r_usage_reversed::text, '{}')
+		OR coalesce(t.l_billed::text, '{}') <> coalesce(t.r_billed::text, '{}')
+		OR coalesce(t.l_billed_reversed::text, '{}') <> coalesce(t.r_billed_reversed::text, '{}')
 		OR coalesce(t.l_cost_by_unit::text, '{}') <> coalesce(t.r_cost_by_unit::text, '{}')
 	ORDER BY 1;
 
@@ -175,7 +183,8 @@ BEGIN
 			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
 			s.charge_currency, s.records, s.requests, s.errors, s.retries, s.fallbacks, s.cache_hits,
 			s.accepted, s.unpriced, s.unmatched, s.cost, s.list_cost, s.charge, s.failed_cost, s.retry_cost,
-			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.cost_by_unit
+			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.billed,
+			s.billed_reversed, s.cost_by_unit
 		FROM aiusage.rollup_source s
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 		UNION ALL
@@ -184,7 +193,8 @@ BEGIN
 			coalesce(s.workflow, a.workflow) AS workflow, s.status, s.currency, s.list_currency,
 			s.charge_currency, s.records, s.requests, s.errors, s.retries, s.fallbacks, s.cache_hits,
 			s.accepted, s.unpriced, s.unmatched, s.cost, s.list_cost, s.charge, s.failed_cost, s.retry_cost,
-			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.cost_by_unit
+			s.fallback_cost, s.estimated_cost, s.usage, s.usage_reversed, s.billed,
+			s.billed_reversed, s.cost_by_unit
 		FROM aiusage.rollup_daily_live s
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = s.assignment
 	), sets AS MATERIALIZED (
@@ -209,6 +219,8 @@ BEGIN
 			sum(b.estimated_cost) FILTER (WHERE b.of_ledger) AS l_estimated_cost,
 			aiusage.sum(b.usage) FILTER (WHERE b.of_ledger) AS l_usage,
 			aiusage.sum(b.usage_reversed) FILTER (WHERE b.of_ledger) AS l_usage_reversed,
+			aiusage.sum(b.billed) FILTER (WHERE b.of_ledger) AS l_billed,
+			aiusage.sum(b.billed_reversed) FILTER (WHERE b.of_ledger) AS l_billed_reversed,
 			aiusage.sum(b.cost_by_unit) FILTER (WHERE b.of_ledger) AS l_cost_by_unit,
 			sum(b.records) FILTER (WHERE NOT b.of_ledger) AS r_records,
 			sum(b.requests) FILTER (WHERE NOT b.of_ledger) AS r_requests,
@@ -228,6 +240,8 @@ BEGIN
 			sum(b.estimated_cost) FILTER (WHERE NOT b.of_ledger) AS r_estimated_cost,
 			aiusage.sum(b.usage) FILTER (WHERE NOT b.of_ledger) AS r_usage,
 			aiusage.sum(b.usage_reversed) FILTER (WHERE NOT b.of_ledger) AS r_usage_reversed,
+			aiusage.sum(b.billed) FILTER (WHERE NOT b.of_ledger) AS r_billed,
+			aiusage.sum(b.billed_reversed) FILTER (WHERE NOT b.of_ledger) AS r_billed_reversed,
 			aiusage.sum(b.cost_by_unit) FILTER (WHERE NOT b.of_ledger) AS r_cost_by_unit
 		FROM both_sides b
 		GROUP BY b.day,
@@ -313,6 +327,8 @@ BEGIN
 		OR t.l_estimated_cost IS DISTINCT FROM t.r_estimated_cost
 		OR coalesce(t.l_usage::text, '{}') <> coalesce(t.r_usage::text, '{}')
 		OR coalesce(t.l_usage_reversed::text, '{}') <> coalesce(t.r_usage_reversed::text, '{}')
+		OR coalesce(t.l_billed::text, '{}') <> coalesce(t.r_billed::text, '{}')
+		OR coalesce(t.l_billed_reversed::text, '{}') <> coalesce(t.r_billed_reversed::text, '{}')
 		OR coalesce(t.l_cost_by_unit::text, '{}') <> coalesce(t.r_cost_by_unit::text, '{}')
 	ORDER BY 1;
 

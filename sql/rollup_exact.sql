@@ -103,21 +103,25 @@ BEGIN
 		WITH amounts AS (
 			SELECT (u.occurred_at AT TIME ZONE c.time_zone)::date AS day, coalesce(a.team, '(unmatched)') AS team,
 				coalesce(a.cost_center, '(unmatched)') AS cost_center, u.provider, u.model,
-				aiusage.currency(u.cost_by_unit) AS currency, x.unit, x.quantity, x.cost
+				aiusage.currency(u.cost_by_unit) AS currency, x.unit, x.used, x.quantity, x.cost
 			FROM aiusage.usage_record u
 			JOIN aiusage.billing_calendar c ON c.calendar = u.invoice_period / 100000
 			LEFT JOIN aiusage.key_assignment a ON a.assignment = u.assignment
 			CROSS JOIN LATERAL (
-				SELECT key, CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 END * value::numeric, 0
+				SELECT key, CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 END * value::numeric, 0, 0
 				FROM jsonb_each_text(u.usage::jsonb)
 				UNION ALL
-				SELECT key, 0, value::numeric
-				FROM jsonb_each_text(u.cost_by_unit::text::jsonb -> aiusage.currency(u.cost_by_unit))) x (unit, quantity, cost)
+				SELECT key, 0, CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 END * value::numeric, 0
+				FROM jsonb_each_text(aiusage.billed_usage(u.usage, u.cost_by_unit)::jsonb)
+				WHERE u.kind IN ('usage', 'reversal')
+				UNION ALL
+				SELECT key, 0, 0, value::numeric
+				FROM jsonb_each_text(u.cost_by_unit::text::jsonb -> aiusage.currency(u.cost_by_unit))) x (unit, used, quantity, cost)
 		), ours AS MATERIALIZED (
-			SELECT day, team, cost_center, provider, model, unit, currency, sum(quantity), sum(cost)
+			SELECT day, team, cost_center, provider, model, unit, currency, sum(used), sum(quantity), sum(cost)
 			FROM amounts GROUP BY day, team, cost_center, provider, model, unit, currency
 		), theirs AS MATERIALIZED (
-			SELECT day, team, cost_center, provider, model, unit, currency, quantity, cost FROM aiusage.line_items
+			SELECT day, team, cost_center, provider, model, unit, currency, used_quantity, quantity, cost FROM aiusage.line_items
 		)
 		SELECT count(*) FROM (
 			(TABLE ours EXCEPT ALL TABLE theirs) UNION ALL (TABLE theirs EXCEPT ALL TABLE ours)) d $q$ INTO rows_differ;
@@ -213,7 +217,7 @@ FROM generate_series(1, 12) n;
 SELECT day, unpriced, output_tokens FROM aiusage.team_usage WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD';
 SELECT aiusage.refresh() AS folded;
 SELECT day, unpriced, output_tokens FROM aiusage.team_usage WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD';
-SELECT quantity FROM aiusage.line_items
+SELECT used_quantity FROM aiusage.line_items
 WHERE team = 'rollup-a' AND day = '2021-03-12' AND currency = 'USD' AND unit = 'output_tokens';
 SELECT * FROM pg_temp.differences();
 
@@ -227,7 +231,7 @@ FROM aiusage.team_usage WHERE team = 'rollup-a' AND day IN ('2021-03-10', '2021-
 SELECT day, customer, customer_name, currency, charge_currency, requests, cost, charge
 FROM aiusage.customer_usage WHERE customer LIKE 'rollup-%' AND day IN ('2021-03-10', '2021-03-11')
 ORDER BY day, customer, currency, charge_currency;
-SELECT unit, quantity, cost, round(average_rate, 9) AS average_rate, currency
+SELECT unit, used_quantity, quantity, cost, round(average_rate, 9) AS average_rate, currency
 FROM aiusage.line_items WHERE team = 'rollup-a' AND day = '2021-03-11' AND provider = 'rollup' ORDER BY unit, currency;
 
 -- One row a grain.

@@ -90,6 +90,8 @@ CREATE TABLE aiusage.rollup_15m (
 	estimated_cost	numeric NOT NULL DEFAULT 0,
 	usage			aiusage.usage NOT NULL,
 	usage_reversed	aiusage.usage NOT NULL,
+	billed	aiusage.usage NOT NULL,
+	billed_reversed	aiusage.usage NOT NULL,
 	cost_by_unit	aiusage.unit_costs NOT NULL,
 	PRIMARY KEY (bucket, dimension)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
@@ -116,6 +118,8 @@ COMMENT ON COLUMN aiusage.rollup_15m.fallback_cost IS 'The part of cost of fallb
 COMMENT ON COLUMN aiusage.rollup_15m.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
 COMMENT ON COLUMN aiusage.rollup_15m.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
 COMMENT ON COLUMN aiusage.rollup_15m.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
+COMMENT ON COLUMN aiusage.rollup_15m.billed IS 'Sum of the exclusive quantities that the components of cost_by_unit are for: cached tokens are not in input_tokens here';
+COMMENT ON COLUMN aiusage.rollup_15m.billed_reversed IS 'The same of reversal rows';
 COMMENT ON COLUMN aiusage.rollup_15m.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';
 
 -- The day's rows are updated by every fold of that day: room on each page, or the updates would not stay on it.
@@ -140,6 +144,8 @@ CREATE TABLE aiusage.rollup_daily (
 	estimated_cost	numeric NOT NULL DEFAULT 0,
 	usage			aiusage.usage NOT NULL,
 	usage_reversed	aiusage.usage NOT NULL,
+	billed	aiusage.usage NOT NULL,
+	billed_reversed	aiusage.usage NOT NULL,
 	cost_by_unit	aiusage.unit_costs NOT NULL,
 	PRIMARY KEY (day, dimension)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
@@ -166,4 +172,6 @@ COMMENT ON COLUMN aiusage.rollup_daily.fallback_cost IS 'The part of cost of fal
 COMMENT ON COLUMN aiusage.rollup_daily.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
 COMMENT ON COLUMN aiusage.rollup_daily.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
 COMMENT ON COLUMN aiusage.rollup_daily.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
+COMMENT ON COLUMN aiusage.rollup_daily.billed IS 'Sum of the exclusive quantities that the components of cost_by_unit are for: cached tokens are not in input_tokens here';
+COMMENT ON COLUMN aiusage.rollup_daily.billed_reversed IS 'The same of reversal rows';
 COMMENT ON COLUMN aiusage.rollup_daily.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';

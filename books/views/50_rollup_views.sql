@@ -53,6 +53,8 @@ SELECT r.txid, r.occurred_at,
 	CASE WHEN r.cost_state = 'estimated' THEN coalesce(r.cost::numeric, 0) ELSE 0 END AS estimated_cost,
 	CASE WHEN r.kind = 'usage' THEN r.usage END AS usage,
 	CASE WHEN r.kind = 'reversal' THEN r.usage END AS usage_reversed,
+	CASE WHEN r.kind = 'usage' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed,
+	CASE WHEN r.kind = 'reversal' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed_reversed,
 	r.cost_by_unit
 FROM aiusage.usage_record r
 -- by primary key: left out of the plan where the day is not used
@@ -98,7 +100,7 @@ SELECT r.bucket,
 	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
 	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
 	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
-	r.usage_reversed, r.cost_by_unit
+	r.usage_reversed, r.billed, r.billed_reversed, r.cost_by_unit
 FROM aiusage.rollup_15m r
 JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
 UNION ALL
@@ -107,7 +109,7 @@ SELECT t.bucket,
 	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
 	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
 	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
-	t.usage_reversed, t.cost_by_unit
+	t.usage_reversed, t.billed, t.billed_reversed, t.cost_by_unit
 FROM aiusage.rollup_tail t;
 
 COMMENT ON VIEW aiusage.rollup_live IS
@@ -119,7 +121,7 @@ SELECT r.day,
 	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
 	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
 	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
-	r.usage_reversed, r.cost_by_unit
+	r.usage_reversed, r.billed, r.billed_reversed, r.cost_by_unit
 FROM aiusage.rollup_daily r
 JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
 UNION ALL
@@ -128,7 +130,7 @@ SELECT t.day,
 	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
 	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
 	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
-	t.usage_reversed, t.cost_by_unit
+	t.usage_reversed, t.billed, t.billed_reversed, t.cost_by_unit
 FROM aiusage.rollup_tail t;
 
 COMMENT ON VIEW aiusage.rollup_daily_live IS

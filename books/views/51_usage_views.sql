@@ -351,25 +351,31 @@ COMMENT ON VIEW aiusage.usage_hourly IS
 CREATE OR REPLACE VIEW aiusage.line_items WITH (security_barrier) AS
 SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name,
 	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name,
-	u.provider, u.model, l.unit, l.quantity, l.cost,
+	u.provider, u.model, l.unit, l.used AS used_quantity, l.quantity, l.cost,
 	l.cost / nullif(l.quantity, 0) AS average_rate, u.currency,
 	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
 FROM (
 	SELECT v.day, coalesce(v.team, '(unmatched)') AS team, coalesce(v.cost_center, '(unmatched)') AS cost_center,
 		v.provider, v.model, v.currency,
-		aiusage.sum(v.usage) AS usage, aiusage.sum(v.usage_reversed) AS usage_reversed, aiusage.sum(v.cost_by_unit) AS cost_by_unit
+		aiusage.sum(v.usage) AS usage, aiusage.sum(v.usage_reversed) AS usage_reversed,
+		aiusage.sum(v.billed) AS billed, aiusage.sum(v.billed_reversed) AS billed_reversed,
+		aiusage.sum(v.cost_by_unit) AS cost_by_unit
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4, 5, 6
 ) u
 CROSS JOIN LATERAL (
-	SELECT x.unit, sum(x.quantity) AS quantity, sum(x.cost) AS cost
+	SELECT x.unit, sum(x.used) AS used, sum(x.quantity) AS quantity, sum(x.cost) AS cost
 	FROM (
-		SELECT n.unit, n.quantity, 0::numeric FROM aiusage.unnest_usage(u.usage) n
+		SELECT n.unit, n.quantity, 0::numeric, 0::numeric FROM aiusage.unnest_usage(u.usage) n
 		UNION ALL
-		SELECT n.unit, - n.quantity, 0::numeric FROM aiusage.unnest_usage(u.usage_reversed) n
+		SELECT n.unit, - n.quantity, 0::numeric, 0::numeric FROM aiusage.unnest_usage(u.usage_reversed) n
 		UNION ALL
-		SELECT n.unit, 0::numeric, n.cost FROM aiusage.unnest_costs(u.cost_by_unit) n
-	) x (unit, quantity, cost)
+		SELECT n.unit, 0::numeric, n.quantity, 0::numeric FROM aiusage.unnest_usage(u.billed) n
+		UNION ALL
+		SELECT n.unit, 0::numeric, - n.quantity, 0::numeric FROM aiusage.unnest_usage(u.billed_reversed) n
+		UNION ALL
+		SELECT n.unit, 0::numeric, 0::numeric, n.cost FROM aiusage.unnest_costs(u.cost_by_unit) n
+	) x (unit, used, quantity, cost)
 	GROUP BY x.unit
 ) l
 LEFT JOIN aiusage.team t ON t.team = u.team
@@ -467,8 +473,9 @@ BEGIN
 			('charge', 'What is charged for it by charge books, 0 where nothing is; NULL: some of it is charged in another currency than currency'),
 			('as_of', 'Everything committed before this time is included; on a standby: as far as it has replayed (NULL: nothing since it started)'),
 			('unit', 'Unit of usage'),
-			('quantity', 'Quantity of the unit as reported, less reversals; totals include their parts (cached tokens are part of input_tokens)'),
-			('average_rate', 'cost / quantity: what one unit came to on average, below its rate where parts of it are priced by units of their own; NULL: no quantity'),
+			('used_quantity', 'Quantity of the unit as reported, less reversals; totals include their parts (cached tokens are part of input_tokens)'),
+			('quantity', 'Quantity billed under the unit, less reversals: exclusive of what more specific units bill (cached tokens are not in input_tokens here); 0: covered by another unit, or not priced'),
+			('average_rate', 'cost / quantity: what one unit was billed at on average; NULL: nothing billed'),
 			('invoice_period_usage.status', 'open, closing, closed or invoiced (aiusage.invoice_period)'),
 			('usage_daily.status', 'How the requests ended: success, error, timeout or cancelled'),
 			('usage_hourly.status', 'How the requests ended: success, error, timeout or cancelled'),
