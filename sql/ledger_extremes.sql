@@ -28,3 +28,10 @@ SELECT sum(cost) = 100 * 1000 + 100 * 999999999999000 AS cost, sum(unpriced) AS 
 DO $$ BEGIN PERFORM aiusage.refresh(); END $$;
 SELECT sum(cost) = 100 * 1000 + 100 * 999999999999000 AS cost, sum(unpriced) AS unpriced FROM aiusage.team_usage WHERE team = 'extreme_team';
 SELECT sum(cost) = 100 * 1000 + 100 * 999999999999000 AS cost FROM aiusage.line_items WHERE team = 'extreme_team' AND unit = 'web_searches';
+
+-- a row has 128 units at most
+INSERT INTO aiusage.usage_record (request_id, api_key, provider, model, usage)
+SELECT 'extreme-wide', 'extreme_key', 'extremelab', 'dear', aiusage.usage(array_agg('u' || i), array_agg(i)) FROM generate_series(1, 128) AS i;
+INSERT INTO aiusage.usage_record (request_id, api_key, provider, model, usage)
+SELECT 'extreme-wider', 'extreme_key', 'extremelab', 'dear', aiusage.usage(array_agg('u' || i), array_agg(i)) FROM generate_series(1, 129) AS i;
+\echo :LAST_ERROR_SQLSTATE

@@ -64,7 +64,8 @@ FROM unnest(ARRAY[
 ORDER BY n;
 \a
 SELECT left(pg_temp.failure(format('SELECT %L::aiusage.usage', input)), 100) AS failure
-FROM unnest(ARRAY[repeat('{"a":', 100000), '{"a":' || repeat('[', 100000), repeat('[', 1000000)]) AS t(input);
+FROM unnest(ARRAY[repeat('{"a":', 100000), '{"a":' || repeat('[', 100000), repeat('[', 1000000),
+    '{' || (SELECT string_agg(format('"u%s":%s', i, i), ',') FROM generate_series(1, 100001) AS i) || '}']) AS t(input);
 
 -- Every way a quantity is written is the same number to numeric.
 SELECT n, pg_temp.failure(format('SELECT ''{"credits":%s}''::aiusage.usage', n)) AS failure,

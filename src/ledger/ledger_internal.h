@@ -48,10 +48,13 @@ extern void aiu_ledger_check_label(const AiuLabel *label, const char *column);
 /* A row's quantities are at most 10^18 units: sums of any number of rows then fit a usage. */
 #define AIU_LEDGER_QUANTITY_MAX	((int128) INT64CONST(1000000000000000000) * AIU_QUANTITY_SCALE)
 
+/* Kinds of things that one request uses; sums hold the units of all their rows. */
+#define AIU_LEDGER_UNITS_MAX	128
+
 /* A row that would cost 10^15 of a currency or more is unpriced (out_of_range): sums fit unit_costs. */
 #define AIU_LEDGER_COST_MAX	((int128) INT64CONST(1000000000000000) * AIU_AMOUNT_SCALE)
 
-/* the usage of a row; raises 22003 */
+/* the usage of a row; raises 22003 and UA422 */
 extern void aiu_ledger_check_usage(const AiuUsage *usage);
 
 /* ingest() and tests ask what the trigger made of the rows of this call */

@@ -287,6 +287,8 @@ aiu_scan_entries(AiuScan *scan, AiuEntryKind kind, AiuEntryBuf *buf)
 		fault = aiu_entry_check(&entry, kind);
 		if (fault != AIU_FAULT_NONE)
 			return aiu_scan_fault(scan, fault, NULL, entry.name, entry.namelen);
+		if (unlikely(buf->n >= AIU_ENTRIES_MAX))
+			return aiu_scan_fault(scan, AIU_FAULT_MANY, NULL, entry.name, entry.namelen);
 		*aiu_entry_buf_next(buf) = entry;
 
 		skip_space(scan);
@@ -354,6 +356,8 @@ fault_message(AiuParseFault fault, bool cost)
 				: "quantity of unit \"%s\" is out of range";
 		case AIU_FAULT_REPEATED:
 			return "unit \"%s\" is given more than once";
+		case AIU_FAULT_MANY:
+			return "too many units, at \"%s\"";
 		case AIU_FAULT_CURRENCY:
 			return "invalid currency \"%s\"";
 		default:
@@ -381,6 +385,8 @@ fault_detail(AiuParseFault fault, bool cost)
 				: "A quantity is at most 999999999999999999999999999999.999999.";
 		case AIU_FAULT_REPEATED:
 			return "Which of the values counts would be a guess.";
+		case AIU_FAULT_MANY:
+			return "There are at most 100000.";
 		case AIU_FAULT_CURRENCY:
 			return "A currency is three letters A to Z.";
 		default:
@@ -406,6 +412,8 @@ fault_hint(AiuParseFault fault)
 			return "Check the unit the number is meant in.";
 		case AIU_FAULT_REPEATED:
 			return "Give each unit once, with its total.";
+		case AIU_FAULT_MANY:
+			return "A unit is a kind of thing that is counted, not a request, a user or a model.";
 		default:
 			return "Write it as in ISO 4217, such as USD.";
 	}

@@ -127,6 +127,7 @@ typedef enum AiuParseFault
 	AIU_FAULT_DECIMALS,			/* 22003 */
 	AIU_FAULT_RANGE,			/* 22003 */
 	AIU_FAULT_REPEATED,
+	AIU_FAULT_MANY,
 	AIU_FAULT_CURRENCY
 } AiuParseFault;
 
@@ -149,6 +150,9 @@ typedef enum AiuEntryKind
 } AiuEntryKind;
 
 #define AIU_ENTRIES_FIXED	24
+
+/* Units in one text: no real one has a hundred, and a hostile one shall not eat the memory. */
+#define AIU_ENTRIES_MAX		100000
 
 typedef struct AiuEntryBuf
 {
