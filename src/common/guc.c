@@ -18,7 +18,7 @@
  * one connection sees more (provider, model, tier, endpoint, region)
  * combinations than this; each costs one to a few kilobytes.
  */
-int			aiu_price_cache_entries = 4096;
+int			aiu_price_cache_entries = 8192;
 
 /*
  * API keys a backend remembers, unknown ones included, so that a flood of
@@ -33,7 +33,7 @@ aiu_guc_init(void)
 							"Sets how many compiled model prices a backend remembers.",
 							"When it is full the cache starts over.",
 							&aiu_price_cache_entries,
-							4096, 16, 1000000,
+							8192, 16, 1000000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("aiusage.key_cache_entries",
