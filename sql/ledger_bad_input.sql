@@ -109,6 +109,9 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage, kind) VALUES 
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost_state) VALUES ('bad_key', 'p', 'm', '{}', 'final');
 \echo :LAST_ERROR_SQLSTATE
 
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost_state, cost) VALUES ('bad_key', 'p', 'm', '{}', 'final', '1.25 USD');
+\echo :LAST_ERROR_SQLSTATE
+
 -- wrong encoding, and no character at all
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES (E'bad\xff', 'p', 'm', '{}');
 \echo :LAST_ERROR_SQLSTATE

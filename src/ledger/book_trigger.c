@@ -393,9 +393,18 @@ keep(Row *row, const LedgerContext *ctx, TimestampTz now)
 		SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
 	}
 	if (row->isnull[COL_cost_by_unit])
+	{
+		/* line items must add up to the cost; of no money, or none known, they are none */
+		if (!row->isnull[COL_cost] && aiu_amount_value(DatumGetAmountP(row->values[COL_cost])) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_INVALID),
+					 errmsg("a booked row with a cost needs cost_by_unit"),
+					 errdetail("Line items are read from it, and add up to cost."),
+					 errhint("If the parts are not known, put the whole cost under one unit, for example {\"USD\": {\"requests\": 1.25}}.")));
 		SET(row, cost_by_unit,
 			PointerGetDatum(aiu_unit_costs_build(row->isnull[COL_cost] ? ctx->currency :
 												 aiu_amount_currency(DatumGetAmountP(row->values[COL_cost])), NULL, 0)));
+	}
 	if ((DatumGetObjectId(row->values[COL_cost_state]) == ctx->cost_unpriced) == !row->isnull[COL_cost])
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
