@@ -25,7 +25,7 @@ SELECT team, requests FROM aiusage.team_usage WHERE public.rollup_leak(team);
 SELECT team, cost_center, requests FROM aiusage.invoice_period_usage WHERE public.rollup_leak(team);
 SELECT api_key, requests FROM aiusage.usage_daily WHERE public.rollup_leak(api_key);
 SELECT api_key, requests FROM aiusage.usage_hourly WHERE public.rollup_leak(api_key);
-SELECT team, unit, quantity FROM aiusage.line_items WHERE public.rollup_leak(team);
+SELECT team, unit, used_quantity FROM aiusage.line_items WHERE public.rollup_leak(team);
 -- names of others, through the joins for names
 SELECT team_name FROM aiusage.team_usage WHERE public.rollup_leak(team_name);
 RESET ROLE;
