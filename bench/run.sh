@@ -108,6 +108,15 @@ cell_median() {
 	awk -v cell="$1" -v variant="$2" '$1 == cell && $3 == variant { print $4 }' "$cells" | median | awk '{ printf "%.0f", $1 }'
 }
 
+# CPU seconds of all backends that have ended: what the server spent on a cell, whatever else the machine did.
+backend_cpu() {
+	sleep 0.3
+	awk -v tick="$(getconf CLK_TCK)" '{ sub(/^.*\) /, ""); print ($14 + $15) / tick }' "/proc/$(head -n 1 "$BENCH_DIR/data/postmaster.pid")/stat"
+}
+cpu_median() {
+	awk -v cell="$1" -v variant="$2" '$1 == cell && $3 == variant { print $5 }' "$cells" | median | awk '{ printf "%.1f", $1 }'
+}
+
 table_of() { case $1 in aiusage) echo aiusage.usage_record ;; *) echo "$1.usage_record" ;; esac; }
 
 # script VARIANT ROWS: a pgbench script that inserts ROWS rows, pipelined when more than one
@@ -137,7 +146,7 @@ check() {
 }
 
 insert_bench() {
-	local round cell variant n i tps rows total t cell_seconds
+	local round cell variant n i tps cpu rows total t cell_seconds
 	local order_of_cells="single-async single-sync pipeline copy"
 
 	say "insert: preparing"
@@ -165,6 +174,7 @@ insert_bench() {
 			sql postgres -c "DROP DATABASE IF EXISTS bench" -c "CREATE DATABASE bench TEMPLATE bench_template"
 			for variant in "$@"; do
 				sql bench -c "CHECKPOINT"
+				cpu=$(backend_cpu)
 				case $cell in
 					copy)
 						t=$(as_user "$PG_BIN/psql" -X -q -h "$BENCH_DIR" -U postgres -d bench -v ON_ERROR_STOP=1 \
@@ -185,9 +195,10 @@ insert_bench() {
 						rows=$((total * n))
 						;;
 				esac
+				cpu=$(awk "BEGIN { print ($(backend_cpu) - $cpu) * 1e6 / $rows }")
 				check bench $variant $rows
-				[ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" >>"$cells"
-				say "round $round $cell $variant: $(printf '%.0f' "$tps") rows/s"
+				[ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" "$cpu" >>"$cells"
+				say "round $round $cell $variant: $(printf '%.0f' "$tps") rows/s, $(printf '%.1f' "$cpu") us of CPU a row"
 			done
 			# rows = rollups, components = cost
 			sql bench -f "$copy/bench/sql/verify.sql" >/dev/null
@@ -203,10 +214,10 @@ insert_bench() {
 	out "partitions, given the same statement, so that it stores less. \"stored\": the same table again, given every"
 	out "column as the ledger stores it."
 	out ""
-	out "| cell | aiusage, rows/s | bare, rows/s | stored, rows/s | aiusage / bare | aiusage / stored |"
-	out "|---|---|---|---|---|---|"
+	out "| cell | aiusage, rows/s | bare, rows/s | stored, rows/s | aiusage / bare | aiusage / stored | server CPU a row: aiusage, bare, stored |"
+	out "|---|---|---|---|---|---|---|"
 	for cell in $order_of_cells; do
-		out "| $cell | $(cell_median $cell aiusage) | $(cell_median $cell bare) | $(cell_median $cell stored) | $(cell_ratio $cell bare) | $(cell_ratio $cell stored) |"
+		out "| $cell | $(cell_median $cell aiusage) | $(cell_median $cell bare) | $(cell_median $cell stored) | $(cell_ratio $cell bare) | $(cell_ratio $cell stored) | $(cpu_median $cell aiusage), $(cpu_median $cell bare), $(cpu_median $cell stored) us |"
 	done
 	out ""
 	out "single-async and single-sync: one INSERT a transaction, synchronous_commit off and on. pipeline: 100 INSERTs in one"

@@ -40,6 +40,7 @@ while [ $# -gt 0 ]; do
 		# What a trace is: better said before anything is installed.
 		head -n 1 "$file" | tr -d '\r' | grep -qix 'TIMESTAMP,ContextTokens,GeneratedTokens' ||
 			{ echo "error: $2 does not begin with the line TIMESTAMP,ContextTokens,GeneratedTokens" >&2; exit 2; }
+		[ -n "$(sed -n 2p "$file" | tr -d '\r')" ] || { echo "error: $2 holds no request" >&2; exit 2; }
 		n=$((n + 1))
 		key=$(basename "$file" .csv | tr 'A-Z_ ' 'a-z--' | tr -cd 'a-z0-9.-')
 		files[n]=$file keys[n]=${key:-trace-$n} providers[n]=azure models[n]=gpt-4o teams[n]= centers[n]=
@@ -160,7 +161,8 @@ The cluster is running.  Connect and look further:
 
     SELECT * FROM aiusage.usage_log ORDER BY occurred_at DESC LIMIT 10;
     SELECT * FROM aiusage.explain_row((SELECT id FROM aiusage.usage_log LIMIT 1));
-    SELECT * FROM aiusage.key_record;
+    SELECT jsonb_pretty(aiusage.key_record(api_key)) FROM aiusage.api_key;
+    SELECT * FROM aiusage.line_items;
 
 Stop it and remove it:
 
