@@ -1,5 +1,20 @@
 /* Triggers of the price tables: what is published stays as it is. */
 
+CREATE FUNCTION aiusage.refuse_secret(field text, value text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF aiusage.looks_like_secret(value) IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = format('"%s" holds what looks like a secret', field),
+			DETAIL = format('It looks like: %s.', aiusage.looks_like_secret(value)),
+			HINT = 'Names and notes are stored in clear and read by many; keep credentials out of them.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION aiusage.refuse_secret(text, text) IS 'Raises UA422 when a text looks like a credential';
+
 CREATE FUNCTION aiusage.guard_price_book() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
@@ -8,6 +23,8 @@ BEGIN
 	IF TG_OP = 'DELETE' THEN
 		RETURN OLD;				-- the foreign key of price_version refuses where it must
 	END IF;
+	PERFORM aiusage.refuse_secret('book', NEW.book);
+	PERFORM aiusage.refuse_secret('note', NEW.note);
 	IF NEW.inherits IS NOT NULL AND NEW.currency <>
 		(SELECT b.currency FROM aiusage.price_book AS b WHERE b.book = NEW.inherits) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -38,6 +55,9 @@ BEGIN
 				MESSAGE = 'a price version begins as a draft',
 				HINT = 'Publish it with aiusage.publish_prices().';
 		END IF;
+		PERFORM aiusage.refuse_secret('label', NEW.label);
+		PERFORM aiusage.refuse_secret('source', NEW.source);
+		PERFORM aiusage.refuse_secret('note', NEW.note);
 		RETURN NEW;
 	END IF;
 
@@ -56,6 +76,9 @@ BEGIN
 			HINT = format('Make a new version: aiusage.draft_prices(%L, ..., copy_from => %s).', OLD.book, OLD.version);
 	END IF;
 
+	PERFORM aiusage.refuse_secret('label', NEW.label);
+	PERFORM aiusage.refuse_secret('source', NEW.source);
+	PERFORM aiusage.refuse_secret('note', NEW.note);
 	IF NEW.status = 'published' THEN
 		IF NOT EXISTS (SELECT FROM aiusage.price_model AS m WHERE m.version = NEW.version) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -89,6 +112,9 @@ BEGIN
 		LOOP
 			PERFORM aiusage.refuse_unless_draft(found.version, found.status, found.book);
 		END LOOP;
+		IF TG_TABLE_NAME = 'price_rule' THEN
+			PERFORM aiusage.refuse_secret('note', n.note) FROM new_rows AS n WHERE n.note IS NOT NULL;
+		END IF;
 	END IF;
 	IF TG_OP <> 'INSERT' THEN
 		FOR found IN

@@ -175,6 +175,11 @@ INSERT INTO aiusage.price_book (book, kind, currency, inherits) VALUES ('pricing
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('pricing_bad', 'cost', 'eur');
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('pricing_bad', 'gift', 'EUR');
 \set VERBOSITY default
+-- secrets are refused in what is stored
+SELECT pricing_try($$INSERT INTO aiusage.price_book (book, kind, currency, note) VALUES ('pricing_secret', 'cost', 'USD', 'key sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD')$$);
+SELECT pricing_try($$SELECT aiusage.draft_prices('pricing_versions', now(), 'AKIA' || 'IOSFODNN7EXAMPLE')$$);
+SELECT pricing_try($$UPDATE aiusage.price_version SET note = 'Bearer abcdefghijklmnopqrstuvwxyz0123456789' WHERE version = pricing_id('checks')$$);
+SELECT pricing_try($$UPDATE aiusage.price_rule SET note = 'sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD' WHERE version = pricing_id('checks')$$);
 -- a circle of books ends
 INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('pricing_ring_a', 'cost', 'USD');
 INSERT INTO aiusage.price_book (book, kind, currency, inherits) VALUES ('pricing_ring_b', 'cost', 'USD', 'pricing_ring_a');

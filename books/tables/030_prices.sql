@@ -127,7 +127,7 @@ CREATE TABLE aiusage.price_rule (
 					CHECK (aiusage.price_time_zone_valid(time_zone)),
 	multiplier		numeric NOT NULL DEFAULT 1
 					CHECK (multiplier >= 0 AND multiplier <= 1000000 AND scale(trim_scale(multiplier)) <= 6),
-	note			text NULL,
+	note			text NULL CHECK (octet_length(note) <= 1024),
 	PRIMARY KEY (version, provider, model, rule),
 	FOREIGN KEY (version, provider, model) REFERENCES aiusage.price_model ON UPDATE CASCADE ON DELETE CASCADE,
 	CHECK (ends_at > starts_at),

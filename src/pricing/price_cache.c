@@ -162,7 +162,12 @@ aiu_price_cache_version(int32 number)
 	}
 	version = aiu_price_load_version(number, cache_cxt);
 	if (version->version == 0)
-		return version;			/* there is none; not kept */
+	{
+		static AiuVersionEntry none;
+
+		pfree(version);
+		return &none;
+	}
 	version->next = versions;
 	versions = version;
 	if (++nversions >= MAX_VERSIONS)
