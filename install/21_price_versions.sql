@@ -4,6 +4,7 @@ CREATE FUNCTION aiusage.draft_prices(book text, effective_from timestamptz, labe
 	RETURNS int
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
+	SET jit = off
 AS $$
 DECLARE
 	made int;
@@ -96,6 +97,7 @@ COMMENT ON FUNCTION aiusage.withdraw_prices(int) IS 'Gives a draft up; it stays 
 CREATE FUNCTION aiusage.export_prices(version int) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
+	SET jit = off
 	SET TimeZone = 'UTC'
 	SET DateStyle = 'ISO'
 AS $$
@@ -159,6 +161,7 @@ COMMENT ON FUNCTION aiusage.export_prices(int) IS 'A price version, whatever its
 CREATE FUNCTION aiusage.prices_checksum(version int) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
+	SET jit = off
 AS $$
 BEGIN
 	RETURN encode(sha256(convert_to((aiusage.export_prices(version) -> 'providers')::text, 'UTF8')), 'hex');

@@ -125,6 +125,7 @@ COMMENT ON FUNCTION aiusage.check_price_providers(jsonb) IS 'Refuses a malformed
 CREATE FUNCTION aiusage.load_prices(version int, providers jsonb) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
+	SET jit = off
 	SET TimeZone = 'UTC'
 	SET DateStyle = 'ISO'
 AS $$
@@ -183,6 +184,7 @@ CREATE FUNCTION aiusage.import_prices(book text, format text, catalog jsonb, eff
 	RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
+	SET jit = off
 	SET DateStyle = 'ISO'
 AS $$
 DECLARE
