@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "port/pg_bitutils.h"
-#include "utils/timestamp.h"
 
 #include "pricing/price_internal.h"
 
@@ -342,75 +341,4 @@ aiu_price_eval(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *resul
 		result->cost = 0;
 		result->ncomponents = 0;
 	}
-}
-
-/* ---------- which rule ---------- */
-
-/*
- * Time conditions.  A daily window that ends on the next day belongs to the
- * weekday on which it begins.
- */
-bool
-aiu_price_rule_applies_at(const AiuRule *rule, TimestampTz at)
-{
-	int64		usec;			/* local, since 2000-01-01 00:00, a Saturday */
-	int64		day;
-	int64		in_day;
-	bool		yesterday = false;
-
-	if (!rule->timed)
-		return true;
-	if (at < rule->starts_at || at >= rule->ends_at)
-		return false;
-	if (!rule->has_window && rule->weekdays == 0x7F)
-		return true;
-
-	usec = at;
-	if (rule->zone != NULL)
-	{
-		pg_time_t	t = timestamptz_to_time_t(at);
-		struct pg_tm *tm = pg_localtime(&t, rule->zone);
-
-		if (tm == NULL)
-			return false;
-		usec += tm->tm_gmtoff * USECS_PER_SEC;
-	}
-	day = usec / USECS_PER_DAY;
-	in_day = usec % USECS_PER_DAY;
-	if (in_day < 0)
-	{
-		in_day += USECS_PER_DAY;
-		day--;
-	}
-	if (rule->has_window)
-	{
-		if (rule->from_usec < rule->to_usec)
-		{
-			if (in_day < rule->from_usec || in_day >= rule->to_usec)
-				return false;
-		}
-		else if (in_day < rule->to_usec)
-			yesterday = true;
-		else if (in_day < rule->from_usec)
-			return false;
-	}
-	if (yesterday)
-		day--;
-	day = (day + 5) % 7;		/* Monday is 0 */
-	if (day < 0)
-		day += 7;
-	return (rule->weekdays >> day) & 1;
-}
-
-const AiuRule *
-aiu_price_select_rule(const AiuResolved *resolved, TimestampTz at)
-{
-	int			i;
-
-	for (i = 0; i < resolved->nrules; i++)
-	{
-		if (aiu_price_rule_applies_at(resolved->rules[i], at))
-			return resolved->rules[i];
-	}
-	return NULL;
 }

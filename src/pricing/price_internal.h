@@ -259,6 +259,12 @@ extern const AiuBookEntry *aiu_price_cache_book(const AiuLabel *book);
 extern AiuVersionEntry *aiu_price_cache_version(int32 version);
 extern const AiuResolved *aiu_price_cache_resolve(int32 version, const AiuPriceRequest *req);
 
+/* ---------- price_select.c ---------- */
+
+extern void aiu_price_candidates(const AiuPriceRequest *req, AiuResolved *result, MemoryContext cxt);
+extern bool aiu_price_rule_applies_at(const AiuRule *rule, TimestampTz at);
+extern const AiuRule *aiu_price_select_rule(const AiuResolved *resolved, TimestampTz at);
+
 /* ---------- price_eval.c: pure ---------- */
 
 /* What explain wants to know beyond the result. */
@@ -278,8 +284,6 @@ typedef struct AiuEvalDetail
  */
 extern void aiu_price_eval(const AiuRule *rule, const AiuUsage *usage,
 						   AiuPriceResult *result, AiuEvalDetail *detail);
-extern bool aiu_price_rule_applies_at(const AiuRule *rule, TimestampTz at);
-extern const AiuRule *aiu_price_select_rule(const AiuResolved *resolved, TimestampTz at);
 
 /* How a request was priced, for explain. */
 typedef struct AiuPriceTrace
