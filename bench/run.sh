@@ -83,7 +83,7 @@ out "- machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinf
 out "- $("$PG_CONFIG" --version), $(uname -sr), load average at the start $load"
 out "- $rounds rounds, $seconds s a cell, order rotated; the ratio is taken round by round: median (min-max)"
 out "- settings: shared_buffers 1 GB, fsync on, autovacuum off, no checkpoint during a cell"
-fsync_rate=$(as_user "$PG_BIN/pg_test_fsync" -s 1 -f "$BENCH_DIR/fsync.tmp" 2>/dev/null | awk '/fdatasync/ { print $2; exit }') || fsync_rate=
+fsync_rate=$(as_user "$PG_BIN/pg_test_fsync" -s 1 -f "$BENCH_DIR/fsync.tmp" 2>/dev/null | awk '/^ +fdatasync +[0-9]/ { print $2; exit }') || fsync_rate=
 out "- fdatasync: ${fsync_rate:-unknown} a second"
 if awk "BEGIN { exit !($load > 0.5) }"; then
 	out "- **the machine was not idle (load average $load): read the ratios with that in mind**"
@@ -108,12 +108,7 @@ cell_median() {
 	awk -v cell="$1" -v variant="$2" '$1 == cell && $3 == variant { print $4 }' "$cells" | median | awk '{ printf "%.0f", $1 }'
 }
 
-# CPU seconds of all backends that have ended: what the server spent on a cell, whatever else the machine did.
-backend_cpu() {
-	sleep 0.3
-	awk -v tick="$(getconf CLK_TCK)" '{ sub(/^.*\) /, ""); print ($14 + $15) / tick }' "/proc/$(head -n 1 "$BENCH_DIR/data/postmaster.pid")/stat"
-}
-cpu_median() {
+us_median() {
 	awk -v cell="$1" -v variant="$2" '$1 == cell && $3 == variant { print $5 }' "$cells" | median | awk '{ printf "%.1f", $1 }'
 }
 
@@ -145,9 +140,52 @@ check() {
 	fi
 }
 
+# COPY in slices that alternate, all in one session whose caches are warm.
+copy_cell() {
+	local round=$1 slice variant
+	shift
+	{
+		for variant in aiusage bare stored; do	# warms up
+			echo "INSERT INTO $(table_of $variant) (api_key, provider, model, usage) VALUES ('bench-1', 'openai', 'gpt-4o', '{}');"
+		done
+		echo '\timing on'
+		for slice in $(seq 0 $((slices - 1))); do
+			for variant in "$@"; do
+				if [ "$variant" = stored ]; then
+					echo "\\copy stored.usage_record ($stored_columns) FROM '$BENCH_DIR/copy-stored.$slice'"
+				else
+					echo "\\copy $(table_of "$variant") ($copy_columns) FROM '$BENCH_DIR/copy.$slice'"
+				fi
+			done
+		done
+	} | as_user tee "$BENCH_DIR/copy.sql" >/dev/null
+	sql bench -c "CHECKPOINT"
+	sql bench -f "$BENCH_DIR/copy.sql" >"$BENCH_DIR/copy.out"
+	for variant in "$@"; do
+		tps=$(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$BENCH_DIR/copy.out" | awk -v order="$*" -v variant="$variant" -v rows=$copy_rows '
+			BEGIN { n = split(order, v, " ") } v[(NR - 1) % n + 1] == variant { t += $1 } END { print rows * 1000 / t }')
+		check bench "$variant" $((copy_rows + 1))
+		[ "$round" = 0 ] || printf 'copy\t%s\t%s\t%s\t%s\n' "$round" "$variant" "$tps" "$(awk "BEGIN { print 1e6 / $tps }")" >>"$cells"
+		say "round $round copy $variant: $(printf '%.0f' "$tps") rows/s"
+	done
+}
+
+# All three in one run of one client, picked at random for each transaction:
+# whatever else the machine does hits all of them alike.
+interleaved() {
+	local cell=$1 round=$2 n
+	case $cell in pipeline) n=100 ;; *) n=1 ;; esac
+	as_user "$PG_BIN/pgbench" -h "$BENCH_DIR" -U postgres -n -M prepared -c 1 -T "$cell_seconds" \
+		-f "$BENCH_DIR/aiusage-$n.sql" -f "$BENCH_DIR/bare-$n.sql" -f "$BENCH_DIR/stored-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1 ||
+		{ cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
+	[ "$round" = 0 ] || sed -n '/^SQL script/,$s/^ - latency average = \([0-9.]*\) ms/\1/p' "$BENCH_DIR/pgbench.log" |
+		awk -v cell="$cell" -v round="$round" -v n=$n 'BEGIN { split("aiusage bare stored", v, " ") }
+			{ printf "one-%s\t%s\t%s\t%s\t%s\n", cell, round, v[NR], n * 1000 / $1, $1 * 1000 / n }' >>"$cells"
+}
+
 insert_bench() {
-	local round cell variant n i tps cpu rows total t cell_seconds
-	local order_of_cells="single-async single-sync pipeline copy"
+	local round cell variant n i tps us rows file total t cell_seconds
+	local order_of_cells="single-async single-sync pipeline copy" slices=10
 
 	say "insert: preparing"
 	sql postgres -c "CREATE DATABASE bench_template"
@@ -162,6 +200,9 @@ insert_bench() {
 	copy_columns=$(sql bench_template -c "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute WHERE attrelid = 'copy_data'::regclass AND attnum > 0")
 	stored_columns=$(sql bench_template -c "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute WHERE attrelid = 'copy_stored'::regclass AND attnum > 0")
 	sql bench_template -c "DROP TABLE copy_data, copy_stored"
+	for file in copy copy-stored; do
+		as_user split -d -a 1 -n l/$slices "$BENCH_DIR/$file.txt" "$BENCH_DIR/$file."
+	done
 
 	# Round 0 warms up (WAL segments, page cache) and is not counted.
 	for round in $(seq 0 $rounds); do
@@ -172,18 +213,11 @@ insert_bench() {
 		if [ "$round" = 0 ]; then cell_seconds=2; else cell_seconds=$seconds; fi
 		for cell in $order_of_cells; do
 			sql postgres -c "DROP DATABASE IF EXISTS bench" -c "CREATE DATABASE bench TEMPLATE bench_template"
+			if [ $cell = copy ]; then copy_cell "$round" "$@"; fi
 			for variant in "$@"; do
+				if [ $cell = copy ]; then continue; fi
 				sql bench -c "CHECKPOINT"
-				cpu=$(backend_cpu)
 				case $cell in
-					copy)
-						t=$(as_user "$PG_BIN/psql" -X -q -h "$BENCH_DIR" -U postgres -d bench -v ON_ERROR_STOP=1 \
-							-c '\timing on' \
-							-c "\\copy $(table_of $variant) ($([ $variant = stored ] && echo "$stored_columns" || echo "$copy_columns")) FROM '$BENCH_DIR/copy$([ $variant = stored ] && echo -stored).txt'" |
-							sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p')
-						rows=$copy_rows
-						tps=$(awk "BEGIN { print $copy_rows * 1000 / $t }")
-						;;
 					*)
 						case $cell in pipeline) n=100 ;; *) n=1 ;; esac
 						sql postgres -c "ALTER DATABASE bench SET synchronous_commit = $([ $cell = single-async ] && echo off || echo on)"
@@ -195,11 +229,12 @@ insert_bench() {
 						rows=$((total * n))
 						;;
 				esac
-				cpu=$(awk "BEGIN { print ($(backend_cpu) - $cpu) * 1e6 / $rows }")
+				us=$(awk "BEGIN { print 1e6 / $tps }")
 				check bench $variant $rows
-				[ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" "$cpu" >>"$cells"
-				say "round $round $cell $variant: $(printf '%.0f' "$tps") rows/s, $(printf '%.1f' "$cpu") us of CPU a row"
+				[ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\t%s\n' $cell $round $variant "$tps" "$us" >>"$cells"
+				say "round $round $cell $variant: $(printf '%.0f' "$tps") rows/s"
 			done
+			if [ $cell != copy ]; then interleaved $cell "$round"; fi
 			# rows = rollups, components = cost
 			sql bench -f "$copy/bench/sql/verify.sql" >/dev/null
 			if [ $cell = copy ] && [ "$round" = 0 ]; then
@@ -214,14 +249,23 @@ insert_bench() {
 	out "partitions, given the same statement, so that it stores less. \"stored\": the same table again, given every"
 	out "column as the ledger stores it."
 	out ""
-	out "| cell | aiusage, rows/s | bare, rows/s | stored, rows/s | aiusage / bare | aiusage / stored | server CPU a row: aiusage, bare, stored |"
-	out "|---|---|---|---|---|---|---|"
+	out "| cell | aiusage, rows/s | bare, rows/s | stored, rows/s | aiusage / bare | aiusage / stored |"
+	out "|---|---|---|---|---|---|"
 	for cell in $order_of_cells; do
-		out "| $cell | $(cell_median $cell aiusage) | $(cell_median $cell bare) | $(cell_median $cell stored) | $(cell_ratio $cell bare) | $(cell_ratio $cell stored) | $(cpu_median $cell aiusage), $(cpu_median $cell bare), $(cpu_median $cell stored) us |"
+		out "| $cell | $(cell_median $cell aiusage) | $(cell_median $cell bare) | $(cell_median $cell stored) | $(cell_ratio $cell bare) | $(cell_ratio $cell stored) |"
 	done
 	out ""
 	out "single-async and single-sync: one INSERT a transaction, synchronous_commit off and on. pipeline: 100 INSERTs in one"
-	out "libpq pipeline and transaction. copy: COPY FROM STDIN, text, $copy_rows rows, one client."
+	out "libpq pipeline and transaction. copy: COPY FROM STDIN, text, $copy_rows rows in $slices slices that alternate, one client."
+	out ""
+	out "The same with one client and the three statements at random in one run, which other load on the machine hits alike;"
+	out "microseconds a row as the client sees them:"
+	out ""
+	out "| cell | aiusage | bare | stored | bare / aiusage | stored / aiusage |"
+	out "|---|---|---|---|---|---|"
+	for cell in single-async single-sync pipeline; do
+		out "| $cell | $(us_median one-$cell aiusage) | $(us_median one-$cell bare) | $(us_median one-$cell stored) | $(cell_ratio one-$cell bare) | $(cell_ratio one-$cell stored) |"
+	done
 	out ""
 	out "### Size of a row"
 	out ""
