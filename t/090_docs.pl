@@ -87,6 +87,13 @@ for my $file ("$dir/README.md", "$dir/src/README.md", sort glob("$dir/docs/*.md"
 	is("@dead", '', "$name: links lead somewhere");
 }
 
+# README leads to every page.
+{
+	my $readme = slurp_file("$dir/README.md");
+	my @missing = grep { index($readme, "(docs/$_)") < 0 } map { m{([^/]+)$} } sort glob("$dir/docs/*.md");
+	is("@missing", '', 'README.md links to every page of docs/');
+}
+
 # The reference of the ledger's columns against the catalogue.
 {
 	my $node = new_node('columns');
