@@ -35,7 +35,9 @@ CREATE TYPE aiusage.amount (
     SEND = aiusage.amount_send,
     INTERNALLENGTH = 16,
     ALIGNMENT = double,
-    STORAGE = plain
+    STORAGE = plain,
+    CATEGORY = 'm',         -- so that aiusage.currency('1 USD') means an amount's
+    PREFERRED = true
 );
 
 -- From and to other types

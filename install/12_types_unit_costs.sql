@@ -29,7 +29,8 @@ CREATE TYPE aiusage.unit_costs (
     SEND = aiusage.unit_costs_send,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
-    STORAGE = extended
+    STORAGE = extended,
+    CATEGORY = 'm'          -- as amount
 );
 
 -- From and to other types

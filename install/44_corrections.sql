@@ -65,6 +65,9 @@ AS $$
 DECLARE
 	o aiusage.usage_record;
 	c record;
+	k aiusage.api_key;
+	new_list aiusage.amount;
+	new_charge aiusage.amount;
 	still_open boolean;
 	period int;
 	at timestamptz;
@@ -83,10 +86,27 @@ BEGIN
 
 		IF new_usage IS NULL THEN
 			SELECT o.cost AS cost, o.cost_by_unit AS cost_by_unit, o.price_version AS price_version, o.unpriced_reason::text AS unpriced_reason INTO c;
+			new_list := o.list_cost;
+			new_charge := o.charge;
 		ELSE
-			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version,
-				(SELECT k.price_book FROM aiusage.api_key AS k WHERE k.api_key = o.api_key),
+			SELECT x.* INTO k FROM aiusage.api_key AS x WHERE x.api_key = o.api_key;
+			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version, k.price_book,
 				o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+			new_list := NULL;
+			new_charge := NULL;
+			IF o.list_cost IS NOT NULL THEN
+				SELECT p.cost INTO new_list FROM aiusage.owner_price_row(NULL, NULL,
+					o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+			END IF;
+			IF o.charge IS NOT NULL THEN
+				IF k.charge_book IS NULL THEN
+					RAISE EXCEPTION USING ERRCODE = 'UA409',
+						MESSAGE = format('row %s was charged, but key "%s" has no charge book any more', o.id, o.api_key),
+						HINT = 'Give the key its charge_book with aiusage.put_key(), correct the row, and take it away again.';
+				END IF;
+				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, k.charge_book,
+					o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+			END IF;
 		END IF;
 
 		-- While the original's period is open the correction belongs to its day; later, to today.
@@ -115,7 +135,7 @@ BEGIN
 			provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
 			error_class, tags)
 		VALUES (corrected, at, clock_timestamp(), c.cost,
-			CASE WHEN new_usage IS NULL THEN o.list_cost END, CASE WHEN new_usage IS NULL THEN o.charge END,
+			new_list, new_charge,
 			o.provider_cost, coalesce(new_assignment, o.assignment), number, o.id,
 			NULL, c.price_version,
 			-- another cost center may have another calendar: the trigger finds the period then
@@ -136,7 +156,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_correct(uuid[], bigint, aiusage.usage, bigint) IS 'Writes the reversal and the corrected row of each original; returns the corrected ids. UA409 when one was corrected already';
+COMMENT ON FUNCTION aiusage.owner_correct(uuid[], bigint, aiusage.usage, bigint) IS 'Writes the reversal and the corrected row of each original; returns the corrected ids. UA409 when one was corrected already, or was charged by a book that its key no longer has';
 
 CREATE FUNCTION aiusage.owner_adjust(id uuid, usage aiusage.usage, reason text, ticket text)
 	RETURNS uuid

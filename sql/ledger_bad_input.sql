@@ -49,6 +49,7 @@ SELECT pg_temp.try(jsonb_build_object('workflow', repeat('ü', 128))), pg_temp.t
 
 -- numbers
 SELECT pg_temp.try('{"latency_ms": -1}');
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, provider_cost) VALUES ('bad-input', 'p', 'm', '{}', '-0.01 USD');
 SELECT pg_temp.try('{"status_code": 99}');
 SELECT pg_temp.try('{"attempt": 0}');
 SELECT pg_temp.try('{"retries": -1}');

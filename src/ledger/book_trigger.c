@@ -106,7 +106,8 @@ require(const Row *row, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("null value in required column \"%s\"", column_names[column]),
-				 errdetail("A usage row needs at least api_key, provider, model and usage.")));
+				 errdetail("A usage row needs at least api_key, provider, model and usage."),
+				 errhint("Send the key's label and what the provider reported; '{}' is a usage of nothing.")));
 }
 
 static void
@@ -134,7 +135,9 @@ take_labels(Row *row)
 		if (row->labels[label_columns[i]].len == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_INVALID),
-					 errmsg("column \"%s\" must not be empty", column_names[label_columns[i]])));
+					 errmsg("column \"%s\" must not be empty", column_names[label_columns[i]]),
+					 errdetail("A usage row needs at least api_key, provider, model and usage."),
+					 errhint("If the gateway does not know it, send a label that says so, such as unknown.")));
 }
 
 static void
@@ -190,7 +193,8 @@ check_range(const Row *row, int column, int64 value, int64 min, int64 max)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("column \"%s\" is out of range", column_names[column]),
-				 errdetail("The value is %lld, allowed is %lld to %lld.", (long long) value, (long long) min, (long long) max)));
+				 errdetail("The value is %lld, allowed is %lld to %lld.", (long long) value, (long long) min, (long long) max),
+				 errhint("Leave the column out when its value is not known.")));
 }
 
 static void
@@ -207,6 +211,12 @@ check_numbers(const Row *row)
 	if (!row->isnull[COL_accepted])
 		check_range(row, COL_accepted, DatumGetInt32(row->values[COL_accepted]), 0, PG_INT32_MAX);
 	check_range(row, COL_attempt, DatumGetInt16(row->values[COL_attempt]), 1, PG_INT16_MAX);
+	if (!row->isnull[COL_provider_cost] && unlikely(aiu_amount_value(DatumGetAmountP(row->values[COL_provider_cost])) < 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("column \"%s\" is negative", column_names[COL_provider_cost]),
+				 errdetail("It is what the provider or gateway says that this request cost."),
+				 errhint("A credit note is no request: keep it with the provider's invoice.")));
 }
 
 /*
@@ -271,10 +281,28 @@ amount_datum(int128 value, AiuCurrency currency)
 	return amount;
 }
 
+/*
+ * The same usage in another book, or NULL where that has no price.  What a key
+ * with price books of its own costs at list, and what it is charged at.
+ */
+static AiuAmount *
+price_in_book(AiuPriceRequest *req, const char *book)
+{
+	AiuPriceResult result;
+
+	req->book.s = book;
+	req->book.len = book ? strlen(book) : 0;
+	aiu_price(req, &result);
+	if (result.unpriced != AIU_PRICED || result.cost >= AIU_LEDGER_COST_MAX)
+		return NULL;
+	return amount_datum(result.cost, result.currency);
+}
+
 static void
 price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceResult *result)
 {
 	AiuPriceRequest req;
+	AiuAmount  *amount;
 
 	req.book.s = owner->price_book;
 	req.book.len = owner->price_book ? strlen(owner->price_book) : 0;
@@ -308,12 +336,25 @@ price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceR
 		SET(row, cost, PointerGetDatum(amount_datum(result->cost, result->currency)));
 		SET(row, cost_by_unit, PointerGetDatum(aiu_unit_costs_build(result->currency, result->components, result->ncomponents)));
 		SET(row, cost_state, ObjectIdGetDatum(estimated ? ctx->cost_estimated : ctx->cost_final));
+		if (unlikely(owner->price_book != NULL))
+		{
+			amount = price_in_book(&req, NULL);
+			if (amount != NULL &&
+				(aiu_amount_value(amount) != result->cost || aiu_amount_currency(amount) != result->currency))
+				SET(row, list_cost, PointerGetDatum(amount));
+		}
 	}
 	else
 	{
 		SET(row, cost_by_unit, PointerGetDatum(aiu_unit_costs_build(result->currency, NULL, 0)));
 		SET(row, cost_state, ObjectIdGetDatum(ctx->cost_unpriced));
 		SET(row, unpriced_reason, ObjectIdGetDatum(ctx->unpriced[result->unpriced]));
+	}
+	if (unlikely(owner->charge_book != NULL))
+	{
+		amount = price_in_book(&req, owner->charge_book);
+		if (amount != NULL)
+			SET(row, charge, PointerGetDatum(amount));
 	}
 }
 

@@ -91,7 +91,8 @@ aiu_amount_out_of_range(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("amount is out of range"),
-			 errdetail("An amount is at most 5192296858534827628530.496329220095 of its currency, of either sign.")));
+			 errdetail("An amount is at most 5192296858534827628530.496329220095 of its currency, of either sign."),
+			 errhint("Check the currency and the unit the number is meant in.")));
 	pg_unreachable();
 }
 
@@ -162,6 +163,7 @@ aiu_amount_in(PG_FUNCTION_ARGS)
 		ereturn(AIU_ESCONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type aiusage.amount: \"%s\"", str),
+				 errdetail("It is not a finite decimal number and a currency."),
 				 errhint(AMOUNT_HINT)));
 	if (res == AIU_DEC_INEXACT)
 		ereturn(AIU_ESCONTEXT(fcinfo), (Datum) 0,
@@ -172,7 +174,8 @@ aiu_amount_in(PG_FUNCTION_ARGS)
 	ereturn(AIU_ESCONTEXT(fcinfo), (Datum) 0,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("amount \"%s\" is out of range", str),
-			 errdetail("An amount is at most 5192296858534827628530.496329220095 of its currency, of either sign.")));
+			 errdetail("An amount is at most 5192296858534827628530.496329220095 of its currency, of either sign."),
+			 errhint("Check the currency and the unit the number is meant in.")));
 }
 
 Datum
@@ -250,7 +253,8 @@ aiu_amount_from_numeric(PG_FUNCTION_ARGS)
 		case AIU_DEC_SYNTAX:
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_INVALID),
-					 errmsg("an amount can be neither NaN nor infinite")));
+					 errmsg("an amount can be neither NaN nor infinite"),
+					 errhint("An amount that is not known is NULL.")));
 			break;
 		default:
 			aiu_amount_out_of_range();

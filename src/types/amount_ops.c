@@ -257,7 +257,8 @@ refuse_not_finite(Numeric num)
 	if (numeric_is_nan(num) || numeric_is_inf(num))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("an amount can be neither NaN nor infinite")));
+				 errmsg("an amount can be neither NaN nor infinite"),
+				 errhint("An amount that is not known is NULL.")));
 }
 
 /* numeric multiplies exactly; the only rounding is ours */
