@@ -18,8 +18,8 @@ PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wn
 # The two suites share expected/, so names must differ.
 REGRESS      = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION    = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
-REGRESS_OPTS   = --temp-instance=./tmp_check_regress --temp-config=aiusage.conf
-ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf
+REGRESS_OPTS   = --temp-instance=./tmp_check_regress --temp-config=aiusage.conf --encoding=UTF8
+ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf --encoding=UTF8
 TAP_TESTS    = 1
 EXTRA_CLEAN  = tmp_check tmp_check_regress tmp_check_iso output_iso results log install/90_init.sql
 
