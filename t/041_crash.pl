@@ -63,6 +63,7 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 		usleep(1000);
 	}
 
+	my $log_end = -s $node->logfile;
 	if ($how eq 'stop immediate')
 	{
 		$node->stop('immediate');
@@ -89,7 +90,8 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	}
 	if ($how eq 'kill -9 of a backend')
 	{
-		$node->poll_query_until('finance', 'SELECT NOT pg_is_in_recovery()') or die 'no recovery';
+		# All backends go down with it; then the postmaster starts over.
+		$node->wait_for_log(qr/all server processes terminated; reinitializing.*database system is ready to accept connections/s, $log_end);
 	}
 	else
 	{
