@@ -273,15 +273,17 @@ find_key(const AiuLabel *key)
 		start_over(generation);
 
 	/*
-	 * An error in the load leaves a few unused bytes behind, until the cache
-	 * is emptied next, and no entry.
+	 * An error in the load leaves unused bytes behind; were they to add up,
+	 * a session that tries again and again would grow.  So it starts over.
 	 */
+	cache_generation = 0;
 	caller_context = MemoryContextSwitchTo(cache_context);
 	info = load_key(key);
 	kept.s = pnstrdup(key->s, key->len);
 	kept.len = key->len;
 	entry = keytab_insert(cache, kept, &found);
 	entry->info = info;
+	cache_generation = generation;
 	MemoryContextSwitchTo(caller_context);
 	return info;
 }

@@ -29,6 +29,15 @@
 
 AIU_FUNCTION(aiu_audit_change);
 
+/* A role may be dropped while it is logged in, or acts: then its number has to do. */
+static Datum
+role_name(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return CStringGetTextDatum(name != NULL ? name : psprintf("%u", role));
+}
+
 /* The row as a composite datum, for to_jsonb(). */
 static Datum
 row_datum(HeapTuple tuple, TupleDesc tupdesc)
@@ -77,9 +86,9 @@ aiu_audit_change(PG_FUNCTION_ARGS)
 	}
 
 	argtypes[0] = TEXTOID;
-	values[0] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), true));
+	values[0] = role_name(GetSessionUserId());
 	argtypes[1] = TEXTOID;
-	values[1] = CStringGetTextDatum(GetUserNameFromId(aiu_owner_acting_role(), true));
+	values[1] = role_name(aiu_owner_acting_role());
 	argtypes[2] = TEXTOID;
 	values[2] = CStringGetTextDatum(RelationGetRelationName(trigdata->tg_relation));
 	argtypes[3] = TEXTOID;

@@ -148,11 +148,12 @@ aiu_catalog_books_owner(void)
 
 /*
  * aiusage.invalidate_caches()
- *		Statement trigger on configuration tables: tells every backend, at
- *		commit, to forget what it has loaded of the group named by the
- *		trigger's argument.
+ *		Trigger on configuration tables: tells every backend, at commit, to
+ *		forget what it has loaded of the group named by the trigger's argument.
  *
- * ENABLE ALWAYS: rows that arrive by logical replication change prices too.
+ * Once a statement, and also once a row where rows arrive by logical
+ * replication (ENABLE REPLICA): they change prices too, and come without
+ * statement triggers.  Messages that are alike are sent once.
  */
 Datum
 aiu_invalidate_caches(PG_FUNCTION_ARGS)
@@ -160,11 +161,11 @@ aiu_invalidate_caches(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	int			i;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
 		trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("aiusage.invalidate_caches() must be fired as a statement trigger with one argument")));
+				 errmsg("aiusage.invalidate_caches() must be fired AFTER, with one argument")));
 
 	for (i = 0; i < AIU_CATALOG_COUNT; i++)
 	{

@@ -38,19 +38,21 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/xact_state.h"
-#include "ledger/ledger_columns.h"
 #include "ledger/ledger_internal.h"
 #include "pricing/pricing.h"
 
 AIU_FUNCTION(aiu_book);
 
-#define COLUMN_NAME(name, writer) #name,
+#define COLUMN_NAME(name, writer, type) #name,
 static const char *const column_names[] = {AIU_LEDGER_COLUMNS(COLUMN_NAME)};
 
 #define WRITER_G false
 #define WRITER_A true
-#define COLUMN_OWN(name, writer) WRITER_##writer,
+#define COLUMN_OWN(name, writer, type) WRITER_##writer,
 static const bool column_is_ours[] = {AIU_LEDGER_COLUMNS(COLUMN_OWN)};
+
+#define COLUMN_TYPE(name, writer, type) COLTYPE_##type,
+static const uint8 column_types[] = {AIU_LEDGER_COLUMNS(COLUMN_TYPE)};
 
 /* The labels of a row, checked for length and secrets. */
 static const uint8 label_columns[] = {
@@ -73,11 +75,11 @@ typedef struct Row
 	((row)->values[COL_##col] = (datum), (row)->isnull[COL_##col] = false)
 
 /*
- * Trust attribute numbers only after a look at the names.  Once a statement
- * and partition (the trigger's FmgrInfo lives that long).
+ * Trust attribute numbers and datums only after a look at names and types.
+ * Once a statement and partition (the trigger's FmgrInfo lives that long).
  */
 static void
-check_relation(FmgrInfo *flinfo, Relation rel)
+check_relation(FmgrInfo *flinfo, Relation rel, const LedgerContext *ctx)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	int			i;
@@ -87,7 +89,8 @@ check_relation(FmgrInfo *flinfo, Relation rel)
 	if (tupdesc->natts < AIU_LEDGER_NCOLUMNS)
 		goto mismatch;
 	for (i = 0; i < AIU_LEDGER_NCOLUMNS; i++)
-		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), column_names[i]) != 0)
+		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), column_names[i]) != 0 ||
+			TupleDescAttr(tupdesc, i)->atttypid != ctx->column_type[column_types[i]])
 			goto mismatch;
 	flinfo->fn_extra = (void *) tupdesc;
 	return;
@@ -413,6 +416,41 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 					   result.currency, result.unpriced, !row->isnull[COL_assignment]);
 }
 
+/*
+ * The money of a row booked elsewhere: of one currency, and of a size that a
+ * fold can sum.
+ */
+static void
+check_money(const Row *row)
+{
+	const AiuUnitCosts *costs = DatumGetUnitCostsP(row->values[COL_cost_by_unit]);
+	AiuCostIter it;
+	AiuCostItem item;
+	int128		largest = 0;
+
+	if (!row->isnull[COL_cost])
+	{
+		const AiuAmount *cost = DatumGetAmountP(row->values[COL_cost]);
+
+		largest = aiu_amount_value(cost);
+		if (largest < 0)
+			largest = -largest;
+		if (aiu_amount_currency(cost) != aiu_unit_costs_currency(costs))
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_INVALID),
+					 errmsg("cost and cost_by_unit are in different currencies"),
+					 errdetail("A row has one currency, that of cost_by_unit.")));
+	}
+	aiu_cost_iter_init(&it, costs);
+	while (aiu_cost_iter_next(&it, &item))
+		largest = Max(largest, item.value < 0 ? -item.value : item.value);
+	if (largest >= AIU_LEDGER_COST_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cost is too large for a usage row"),
+				 errdetail("A row costs less than 1000000000000000 of its currency.")));
+}
+
 /* A row booked elsewhere: what it must have to be a row at all. */
 static void
 keep(Row *row, const LedgerContext *ctx, TimestampTz now)
@@ -451,6 +489,7 @@ keep(Row *row, const LedgerContext *ctx, TimestampTz now)
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("cost and cost_state contradict each other"),
 				 errdetail("A row has a cost unless its cost_state is unpriced.")));
+	check_money(row);
 }
 
 Datum
@@ -469,7 +508,8 @@ aiu_book(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("aiusage.book() must be fired BEFORE INSERT, FOR EACH ROW")));
 
-	check_relation(fcinfo->flinfo, trigdata->tg_relation);
+	ctx = aiu_ledger_context();
+	check_relation(fcinfo->flinfo, trigdata->tg_relation, ctx);
 	tupdesc = RelationGetDescr(trigdata->tg_relation);
 	if (unlikely(tupdesc->natts != AIU_LEDGER_NCOLUMNS))
 		ereport(ERROR,
@@ -477,7 +517,6 @@ aiu_book(PG_FUNCTION_ARGS)
 				 errmsg("table \"%s\" has columns of its own", RelationGetRelationName(trigdata->tg_relation)),
 				 errhint("Keep additional columns in a table beside the ledger, by id.")));
 
-	ctx = aiu_ledger_context();
 	aiu_xact_note_usage();
 	now = GetCurrentTimestamp();
 

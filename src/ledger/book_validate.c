@@ -14,6 +14,8 @@
 #include "ledger/ledger_internal.h"
 
 #define TAGS_MAX 32
+/* Of a number, as stored: over 200 digits, which no label needs and no text fits into. */
+#define TAG_NUMBER_MAX 128
 
 /*
  * Keys under which people put what was said, or a credential.  Compared in
@@ -133,6 +135,12 @@ aiu_ledger_check_tags(Jsonb *tags)
 
 				aiu_ledger_check_label(&label, "tags");
 			}
+			else if (v.type == jbvNumeric && VARSIZE_ANY(v.val.numeric) > TAG_NUMBER_MAX)
+				ereport(ERROR,
+						(errcode(ERRCODE_AIU_INVALID),
+						 errmsg("a number in tags is too long"),
+						 errdetail("It takes %d bytes; at most %d are allowed.", (int) VARSIZE_ANY(v.val.numeric), TAG_NUMBER_MAX),
+						 errhint("Send a short label or an id, not content.")));
 			else if (v.type == jbvBinary)
 				not_flat();
 		}

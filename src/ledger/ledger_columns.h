@@ -3,9 +3,9 @@
  * ledger_columns.h
  *	  The columns of aiusage.usage_record, in table order.
  *
- * X(name, writer): writer is G (the gateway) or A (aiusage).  The book
+ * X(name, writer, type): writer is G (the gateway) or A (aiusage).  The book
  * trigger checks the table against this list before it trusts an attribute
- * number.  books/tables/060_ledger.sql has types and comments; append only.
+ * number or a datum.  books/tables/060_ledger.sql has types and comments; append only.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,68 +13,92 @@
 #define AIU_LEDGER_COLUMNS_H
 
 #define AIU_LEDGER_COLUMNS(X) \
-	X(id, G) \
-	X(occurred_at, G) \
-	X(recorded_at, A) \
-	X(txid, A) \
-	X(cost, A) \
-	X(list_cost, A) \
-	X(charge, A) \
-	X(provider_cost, G) \
-	X(assignment, A) \
-	X(correction, A) \
-	X(adjusts, A) \
-	X(hold_id, G) \
-	X(price_version, A) \
-	X(invoice_period, A) \
-	X(latency_ms, G) \
-	X(ttft_ms, G) \
-	X(accepted, G) \
-	X(status, G) \
-	X(stream_state, G) \
-	X(cost_state, A) \
-	X(unpriced_reason, A) \
-	X(quota_state, A) \
-	X(kind, A) \
-	X(attempt, G) \
-	X(retries, G) \
-	X(status_code, G) \
-	X(streamed, G) \
-	X(cache_hit, G) \
-	X(spent, G) \
-	X(api_key, G) \
-	X(provider, G) \
-	X(model, G) \
-	X(usage, G) \
-	X(cost_by_unit, A) \
-	X(request_id, G) \
-	X(trace_id, G) \
-	X(operation_id, G) \
-	X(job_id, G) \
-	X(credential_label, G) \
-	X(user_id, G) \
-	X(customer, G) \
-	X(workflow, G) \
-	X(origin, G) \
-	X(provider_account, G) \
-	X(provider_request_id, G) \
-	X(requested_model, G) \
-	X(endpoint, G) \
-	X(requested_service_tier, G) \
-	X(service_tier, G) \
-	X(region, G) \
-	X(route, G) \
-	X(fallback_from, G) \
-	X(error_class, G) \
-	X(tags, G)
+	X(id, G, UUID) \
+	X(occurred_at, G, TIMESTAMPTZ) \
+	X(recorded_at, A, TIMESTAMPTZ) \
+	X(txid, A, INT8) \
+	X(cost, A, AMOUNT) \
+	X(list_cost, A, AMOUNT) \
+	X(charge, A, AMOUNT) \
+	X(provider_cost, G, AMOUNT) \
+	X(assignment, A, INT8) \
+	X(correction, A, INT8) \
+	X(adjusts, A, UUID) \
+	X(hold_id, G, UUID) \
+	X(price_version, A, INT4) \
+	X(invoice_period, A, INT4) \
+	X(latency_ms, G, INT4) \
+	X(ttft_ms, G, INT4) \
+	X(accepted, G, INT4) \
+	X(status, G, USAGE_STATUS) \
+	X(stream_state, G, STREAM_STATE) \
+	X(cost_state, A, COST_STATE) \
+	X(unpriced_reason, A, UNPRICED_REASON) \
+	X(quota_state, A, QUOTA_STATE) \
+	X(kind, A, RECORD_KIND) \
+	X(attempt, G, INT2) \
+	X(retries, G, INT2) \
+	X(status_code, G, INT2) \
+	X(streamed, G, BOOL) \
+	X(cache_hit, G, BOOL) \
+	X(spent, G, BOOL) \
+	X(api_key, G, TEXT) \
+	X(provider, G, TEXT) \
+	X(model, G, TEXT) \
+	X(usage, G, USAGE) \
+	X(cost_by_unit, A, UNIT_COSTS) \
+	X(request_id, G, TEXT) \
+	X(trace_id, G, TEXT) \
+	X(operation_id, G, TEXT) \
+	X(job_id, G, TEXT) \
+	X(credential_label, G, TEXT) \
+	X(user_id, G, TEXT) \
+	X(customer, G, TEXT) \
+	X(workflow, G, TEXT) \
+	X(origin, G, TEXT) \
+	X(provider_account, G, TEXT) \
+	X(provider_request_id, G, TEXT) \
+	X(requested_model, G, TEXT) \
+	X(endpoint, G, TEXT) \
+	X(requested_service_tier, G, TEXT) \
+	X(service_tier, G, TEXT) \
+	X(region, G, TEXT) \
+	X(route, G, TEXT) \
+	X(fallback_from, G, TEXT) \
+	X(error_class, G, TEXT) \
+	X(tags, G, JSONB)
 
 /* Zero-based positions: COL_id, COL_occurred_at, ... */
-#define AIU_COLUMN_POSITION(name, writer) COL_##name,
+#define AIU_COLUMN_POSITION(name, writer, type) COL_##name,
 enum
 {
 	AIU_LEDGER_COLUMNS(AIU_COLUMN_POSITION)
 	AIU_LEDGER_NCOLUMNS
 };
 #undef AIU_COLUMN_POSITION
+
+/* Types of the columns; the extension's own, from AMOUNT on, by name. */
+typedef enum AiuColumnType
+{
+	COLTYPE_UUID,
+	COLTYPE_TIMESTAMPTZ,
+	COLTYPE_INT8,
+	COLTYPE_INT4,
+	COLTYPE_INT2,
+	COLTYPE_BOOL,
+	COLTYPE_TEXT,
+	COLTYPE_JSONB,
+	COLTYPE_AMOUNT,
+	COLTYPE_USAGE,
+	COLTYPE_UNIT_COSTS,
+	COLTYPE_USAGE_STATUS,
+	COLTYPE_STREAM_STATE,
+	COLTYPE_COST_STATE,
+	COLTYPE_UNPRICED_REASON,
+	COLTYPE_QUOTA_STATE,
+	COLTYPE_RECORD_KIND
+} AiuColumnType;
+
+#define AIU_COLUMN_TYPES	(COLTYPE_RECORD_KIND + 1)
 
 #endif							/* AIU_LEDGER_COLUMNS_H */

@@ -41,17 +41,44 @@ AIU_FUNCTION(aiu_current_incarnation);
 static LedgerContext context;
 
 static Oid
+own_type(const char *type)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(type),
+						   ObjectIdGetDatum(get_namespace_oid("aiusage", false)));
+}
+
+static Oid
 enum_label(const char *type, const char *label)
 {
-	Oid			nsp = get_namespace_oid("aiusage", false);
-	Oid			typid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-										CStringGetDatum(type), ObjectIdGetDatum(nsp));
+	Oid			typid = own_type(type);
 	Oid			result = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 										 ObjectIdGetDatum(typid), CStringGetDatum(label));
 
 	if (!OidIsValid(result))
 		elog(ERROR, "enum aiusage.%s has no label \"%s\"", type, label);
 	return result;
+}
+
+static void
+load_types(LedgerContext *ctx)
+{
+	static const char *const own[] = {
+		"amount", "usage", "unit_costs", "usage_status", "stream_state", "cost_state",
+		"unpriced_reason", "quota_state", "record_kind"
+	};
+	int			i;
+
+	StaticAssertStmt(lengthof(own) == AIU_COLUMN_TYPES - COLTYPE_AMOUNT, "a type of the ledger has no name");
+	ctx->column_type[COLTYPE_UUID] = UUIDOID;
+	ctx->column_type[COLTYPE_TIMESTAMPTZ] = TIMESTAMPTZOID;
+	ctx->column_type[COLTYPE_INT8] = INT8OID;
+	ctx->column_type[COLTYPE_INT4] = INT4OID;
+	ctx->column_type[COLTYPE_INT2] = INT2OID;
+	ctx->column_type[COLTYPE_BOOL] = BOOLOID;
+	ctx->column_type[COLTYPE_TEXT] = TEXTOID;
+	ctx->column_type[COLTYPE_JSONB] = JSONBOID;
+	for (i = 0; i < lengthof(own); i++)
+		ctx->column_type[COLTYPE_AMOUNT + i] = own_type(own[i]);
 }
 
 static void
@@ -150,6 +177,7 @@ aiu_ledger_context(void)
 		return &context;
 
 	context.generation = 0;
+	load_types(&context);
 	load_enums(&context);
 	if (!load_settings(&context))
 	{

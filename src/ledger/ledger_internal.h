@@ -10,6 +10,7 @@
 
 #include "common/label.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_columns.h"
 #include "pricing/pricing.h"
 #include "types/amount.h"
 #include "types/usage.h"
@@ -27,6 +28,7 @@ typedef struct LedgerContext
 	bool		retention;		/* retained_from is not the nil uuid */
 	bool		strict_keys;
 	AiuCurrency currency;		/* of rows that no book gives one */
+	Oid			column_type[AIU_COLUMN_TYPES];
 	Oid			kind_usage;
 	Oid			status_success;
 	Oid			stream_partial;

@@ -61,12 +61,13 @@ unix_ms(TimestampTz at, int *rest)
 {
 	int64		usecs;
 
-	if (TIMESTAMP_NOT_FINITE(at) || at < -EPOCH_DIFF_USECS ||
-		(usecs = at + EPOCH_DIFF_USECS) / 1000 > MAX_MS)
+	/* the last timestamps there are would overflow when counted from 1970 */
+	if (TIMESTAMP_NOT_FINITE(at) || at < -EPOCH_DIFF_USECS || at / 1000 > MAX_MS - EPOCH_DIFF_USECS / 1000)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("timestamp out of range for a UUIDv7"),
 				 errdetail("A UUIDv7 holds times from 1970 to the year 10889.")));
+	usecs = at + EPOCH_DIFF_USECS;
 	*rest = (int) (usecs % 1000);
 	return usecs / 1000;
 }

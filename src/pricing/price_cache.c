@@ -51,6 +51,7 @@ typedef struct MemoEntry
 static MemoryContext cache_cxt = NULL;
 static uint64 cache_generation = 0;
 static bool cache_full = false;
+static bool cache_loading = false;	/* still set: an error left something behind */
 
 static AiuBookEntry *books = NULL;
 static int	nbooks = 0;
@@ -89,6 +90,7 @@ start_over(uint64 generation)
 	memo = NULL;
 	memo_used = 0;
 	cache_full = false;
+	cache_loading = false;
 	cache_generation = 0;
 	if (cache_cxt == NULL)
 		cache_cxt = AllocSetContextCreate(CacheMemoryContext, "aiusage prices", ALLOCSET_DEFAULT_SIZES);
@@ -107,7 +109,7 @@ aiu_price_cache_begin(void)
 
 	AcceptInvalidationMessages();
 	generation = aiu_catalog_generation(AIU_CATALOG_PRICES);
-	if (unlikely(generation != cache_generation || cache_full))
+	if (unlikely(generation != cache_generation || cache_full || cache_loading))
 		start_over(generation);
 }
 
@@ -141,7 +143,9 @@ aiu_price_cache_book(const AiuLabel *label)
 		if (book->len == label->len && memcmp(book->book, label->s, label->len) == 0)
 			return book;
 	}
+	cache_loading = true;
 	book = aiu_price_load_book(label, cache_cxt);
+	cache_loading = false;
 	book->next = books;
 	books = book;
 	if (++nbooks >= MAX_BOOKS)
@@ -159,7 +163,9 @@ aiu_price_cache_version(int32 number)
 		if (version->version == number)
 			return version;
 	}
+	cache_loading = true;
 	version = aiu_price_load_version(number, cache_cxt);
+	cache_loading = false;
 	if (version->version == 0)
 	{
 		static AiuVersionEntry none;
@@ -276,7 +282,9 @@ aiu_price_cache_resolve(int32 number, const AiuPriceRequest *req)
 		return &entry->resolved;
 
 	version = aiu_price_cache_version(number);
+	cache_loading = true;
 	resolve(version, req, &resolved);
+	cache_loading = false;
 
 	for (i = 0; i < MEMO_LABELS; i++)
 		size += labels[i]->s == NULL ? 0 : labels[i]->len;

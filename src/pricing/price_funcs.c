@@ -9,6 +9,7 @@
 
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "pgtime.h"
 #include "regex/regex.h"
 #include "utils/builtins.h"
@@ -154,6 +155,7 @@ regex_problem(const AiuMatch *match)
 {
 	const AiuMatch *part;
 
+	check_stack_depth();
 	if (match->op == AIU_MATCH_REGEX)
 	{
 		pg_wchar   *wide = palloc((match->textlen + 1) * sizeof(pg_wchar));

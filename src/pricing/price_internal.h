@@ -16,6 +16,7 @@
 #include "pgtime.h"
 #include "utils/jsonb.h"
 
+#include "common/compat.h"
 #include "common/owner.h"
 #include "pricing/pricing.h"
 #include "types/exact.h"
@@ -302,6 +303,6 @@ extern void aiu_price_under_version_traced(const AiuPriceRequest *req, int32 ver
 
 extern bool aiu_price_request_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req);
 extern void aiu_price_book_arg(FunctionCallInfo fcinfo, int n, AiuPriceRequest *req);
-extern void aiu_price_unknown_book(const AiuPriceRequest *req) pg_attribute_noreturn();
+pg_noreturn extern void aiu_price_unknown_book(const AiuPriceRequest *req);
 
 #endif							/* AIU_PRICE_INTERNAL_H */

@@ -163,6 +163,7 @@ aiu_match_test(const AiuMatch *match, const char *s, int len, const AiuMatch **l
 	const AiuMatch *part;
 	bool		ok = false;
 
+	check_stack_depth();
 	switch (match->op)
 	{
 		case AIU_MATCH_OR:
