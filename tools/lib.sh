@@ -44,10 +44,10 @@ cluster_user() {
 	if is_root; then echo postgres; else id -un; fi
 }
 
-# Run as that user.
+# Run as that user, from a directory that it may be in (root's home is not one).
 as_user() {
 	if is_root; then
-		runuser -u postgres -- "$@"
+		runuser -u postgres -- sh -c 'cd "$PWD" 2>/dev/null || cd /; exec "$@"' sh "$@"
 	else
 		"$@"
 	fi
