@@ -154,6 +154,11 @@ step "done in $((SECONDS - started)) s"
 if [ "$keep" = yes ]; then
 	psql=$(pg_bin)/psql
 	if is_root; then psql="runuser -u postgres -- $psql"; pg_ctl="runuser -u postgres -- $(pg_bin)/pg_ctl"; else pg_ctl=$(pg_bin)/pg_ctl; fi
+	if [ "$preload" != aiusage ]; then
+		db postgres -o /dev/null -c 'CREATE EXTENSION pg_cron' \
+			-c "SELECT cron.schedule('aiusage', '* * * * *', 'CALL aiusage.maintain()')"
+		say "pg_cron calls aiusage.maintain() once a minute."
+	fi
 	cat <<TEXT
 The cluster is running.  Connect and look further:
 
