@@ -98,6 +98,7 @@ CREATE FUNCTION aiusage.export_prices(version int) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
+	SET enable_nestloop = off	-- a new version is not in the statistics: as if of one row it would be joined in hours
 	SET TimeZone = 'UTC'
 	SET DateStyle = 'ISO'
 AS $$
