@@ -1,9 +1,9 @@
 /* Guards that every area uses. */
 
-CREATE FUNCTION aiusage.library_version() RETURNS text
+CREATE FUNCTION aiusage.module_version() RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'aiu_library_version';
-COMMENT ON FUNCTION aiusage.library_version() IS 'Version of the loaded C library; differs from the extension''s version when a server still runs the library of before an upgrade';
+	AS 'MODULE_PATHNAME', 'aiu_module_version';
+COMMENT ON FUNCTION aiusage.module_version() IS 'Version of the loaded C library; differs from the extension''s version when a server still runs the library of before an upgrade';
 
 CREATE FUNCTION aiusage.looks_like_secret(value text) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -37,9 +37,9 @@ BEGIN
 			DETAIL = 'What it makes would become members of the extension and would not survive dump and restore.',
 			HINT = 'Run SELECT aiusage.init(); after CREATE EXTENSION.';
 	END IF;
-	IF aiusage.library_version() IS DISTINCT FROM (SELECT extversion FROM pg_extension WHERE extname = 'aiusage') THEN
+	IF aiusage.module_version() IS DISTINCT FROM (SELECT extversion FROM pg_extension WHERE extname = 'aiusage') THEN
 		RAISE WARNING USING
-			MESSAGE = format('the loaded library is version %s, the extension is version %s', aiusage.library_version(),
+			MESSAGE = format('the loaded library is version %s, the extension is version %s', aiusage.module_version(),
 				(SELECT extversion FROM pg_extension WHERE extname = 'aiusage')),
 			HINT = 'Restart the server, or run ALTER EXTENSION aiusage UPDATE.';
 	END IF;
@@ -116,7 +116,7 @@ BEGIN
 		CONTINUE WHEN known IS NOT NULL AND (piece.kind = 'table' OR known = piece.checksum);
 		EXECUTE piece.ddl;
 		INSERT INTO aiusage.storage_step AS s (kind, version, name, checksum, extension_version)
-		VALUES (piece.kind, piece.version, piece.name, piece.checksum, aiusage.library_version())
+		VALUES (piece.kind, piece.version, piece.name, piece.checksum, aiusage.module_version())
 		ON CONFLICT (kind, version, name) DO UPDATE
 			SET checksum = excluded.checksum, applied_at = excluded.applied_at, applied_by = excluded.applied_by,
 				extension_version = excluded.extension_version;

@@ -99,7 +99,7 @@ WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind = 'v'
 ORDER BY 1;
 
 -- No leftover of C code without an SQL function, the other way round is impossible: the library is the extension's.
-SELECT aiusage.library_version() = extversion AS library_is_the_extensions FROM pg_extension WHERE extname = 'aiusage';
+SELECT aiusage.module_version() = extversion AS library_is_the_extensions FROM pg_extension WHERE extname = 'aiusage';
 
 -- init() again changes nothing.
 SELECT count(*) AS changed_by_a_second_init FROM aiusage.init() AS i WHERE i.action IN ('created', 'replaced', 'made');

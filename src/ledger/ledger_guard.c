@@ -15,7 +15,7 @@
 #include "common/errors.h"
 
 AIU_FUNCTION(aiu_append_only);
-AIU_FUNCTION(aiu_library_version);
+AIU_FUNCTION(aiu_module_version);
 
 /*
  * aiusage.append_only(): UPDATE, DELETE and TRUNCATE of the ledger, on the
@@ -41,7 +41,7 @@ aiu_append_only(PG_FUNCTION_ARGS)
 }
 
 Datum
-aiu_library_version(PG_FUNCTION_ARGS)
+aiu_module_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(AIUSAGE_VERSION));
 }
