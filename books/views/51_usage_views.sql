@@ -8,72 +8,73 @@
  * Days are business days: dates in the time zone of the row's billing calendar.
  */
 
+-- What the views have in common is said once, here: the measures as they are
+-- summed within, as they are shown, and how fresh they are.
+DO $views$
+DECLARE
+	sums constant text := $text$
+		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
+		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
+		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
+		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
+		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost
+	$text$;
+	measures constant text := $text$
+		u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
+		u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
+		u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
+		u.fallback_cost, u.estimated_cost, u.list_cost, u.charge
+	$text$;
+	as_of constant text := $text$
+		(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	$text$;
+	definition text;
+BEGIN
+	FOREACH definition IN ARRAY ARRAY[
+		$view$
 CREATE OR REPLACE VIEW aiusage.team_usage WITH (security_barrier) AS
 SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		coalesce(v.team, '(unmatched)') AS team,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
-LEFT JOIN aiusage.team t ON t.team = u.team;
-COMMENT ON VIEW aiusage.team_usage IS
-	'Usage and cost a day and team, live. Grain: one row a (day, team, currency)';
-
+LEFT JOIN aiusage.team t ON t.team = u.team
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.cost_center_usage WITH (security_barrier) AS
 SELECT u.day, u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		coalesce(v.cost_center, '(unmatched)') AS cost_center,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
-LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
-COMMENT ON VIEW aiusage.cost_center_usage IS
-	'Usage and cost a day and cost center, live. Grain: one row a (day, cost_center, currency)';
-
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.invoice_period_usage WITH (security_barrier) AS
 SELECT u.period, to_char(m.first, 'YYYY-MM') AS label,
 	least(m.first + (b.start_day - 1), m.next - 1) AS starts_on,
@@ -81,29 +82,15 @@ SELECT u.period, to_char(m.first, 'YYYY-MM') AS label,
 	coalesce(p.status, 'open') AS status,
 	u.team, coalesce(t.name, u.team) AS team_name,
 	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.invoice_period::bigint AS period,
 		coalesce(v.team, '(unmatched)') AS team,
 		coalesce(v.cost_center, '(unmatched)') AS cost_center,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
@@ -115,150 +102,86 @@ CROSS JOIN LATERAL (SELECT f.first, (f.first + interval '1 month')::date AS next
 LEFT JOIN aiusage.billing_calendar b ON b.calendar = u.period / 100000
 LEFT JOIN aiusage.invoice_period p ON p.period = u.period
 LEFT JOIN aiusage.team t ON t.team = u.team
-LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
-COMMENT ON VIEW aiusage.invoice_period_usage IS
-	'Usage and cost an invoice period, team and cost center, live: what is billed, so late usage of a closed period is in the next open one. Grain: one row a (period, team, cost_center, currency)';
-
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.key_usage WITH (security_barrier) AS
 SELECT u.day, u.api_key, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		v.api_key,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
-) u;
-COMMENT ON VIEW aiusage.key_usage IS
-	'Usage and cost a day and key, live. Grain: one row a (day, api_key, currency)';
-
+) u
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.model_usage WITH (security_barrier) AS
 SELECT u.day, u.provider, u.model, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		v.provider,
 		v.model,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4
-) u;
-COMMENT ON VIEW aiusage.model_usage IS
-	'Usage and cost a day and model as served, live. Grain: one row a (day, provider, model, currency)';
-
+) u
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.workflow_usage WITH (security_barrier) AS
 SELECT u.day, u.workflow, u.currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		coalesce(v.effective_workflow, '(none)') AS workflow,
 		v.currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
-) u;
-COMMENT ON VIEW aiusage.workflow_usage IS
-	'Usage and cost a day and workflow, live. Grain: one row a (day, workflow, currency)';
-
+) u
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.customer_usage WITH (security_barrier) AS
 SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.currency, u.charge_currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
 		coalesce(v.effective_customer, '(none)') AS customer,
 		v.currency,
 		v.charge_currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		sum(v.charge) AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4
 ) u
-LEFT JOIN aiusage.customer c ON c.customer = u.customer;
-COMMENT ON VIEW aiusage.customer_usage IS
-	'Usage, cost and charge a day and customer, live, for those who may see cost (a customer may not: its access is by charge only). Grain: one row a (day, customer, currency, charge_currency)';
-
+LEFT JOIN aiusage.customer c ON c.customer = u.customer
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.usage_daily WITH (security_barrier) AS
 SELECT u.day, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
 	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
 	u.currency, u.list_currency, u.charge_currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		v.day,
@@ -280,34 +203,19 @@ FROM (
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
-) u;
-COMMENT ON VIEW aiusage.usage_daily IS
-	'Usage and cost a business day in every dimension, live. Grain: one row a (day, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
-
+) u
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.usage_hourly WITH (security_barrier) AS
 SELECT u.hour, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
 	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
 	u.currency, u.list_currency, u.charge_currency,
-	u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
-	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
-	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-	u.fallback_cost, u.estimated_cost, u.list_cost, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{measures},
+	{as_of}
 FROM (
 	SELECT
 		date_bin('1 hour', v.bucket, '2000-01-01 00:00:00+00') AS hour,
@@ -329,31 +237,19 @@ FROM (
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
-		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.retries)::bigint AS retries, sum(v.fallbacks)::bigint AS fallbacks,
-		sum(v.cache_hits)::bigint AS cache_hits, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced, sum(v.unmatched)::bigint AS unmatched,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_tokens') AS input_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_read_tokens') AS cache_read_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'cache_write_tokens') AS cache_write_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_tokens') AS output_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_reasoning_tokens') AS reasoning_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'input_audio_tokens') AS input_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'output_audio_tokens') AS output_audio_tokens,
-		aiusage.net_quantity(aiusage.sum(v.usage), aiusage.sum(v.usage_reversed), 'web_searches') AS web_searches,
-		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost,
-		sum(v.fallback_cost) AS fallback_cost, sum(v.estimated_cost) AS estimated_cost,
+		{sums},
 		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
 	FROM aiusage.rollup_visible v
 	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
-) u;
-COMMENT ON VIEW aiusage.usage_hourly IS
-	'Usage and cost an hour (UTC) in every dimension, live. Grain: one row a (hour, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
-
+) u
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.line_items WITH (security_barrier) AS
 SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name,
 	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name,
 	u.provider, u.model, l.unit, l.used AS used_quantity, l.quantity, l.cost,
 	l.cost / nullif(l.quantity, 0) AS average_rate, u.currency,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{as_of}
 FROM (
 	SELECT v.day, coalesce(v.team, '(unmatched)') AS team, coalesce(v.cost_center, '(unmatched)') AS cost_center,
 		v.provider, v.model, v.currency,
@@ -379,18 +275,17 @@ CROSS JOIN LATERAL (
 	GROUP BY x.unit
 ) l
 LEFT JOIN aiusage.team t ON t.team = u.team
-LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center;
-COMMENT ON VIEW aiusage.line_items IS
-	'What a day''s cost is made of, unit by unit, live. Grain: one row a (day, team, cost_center, provider, model, unit, currency)';
-
--- For customers: what they used and what they are charged, never cost or margin,
--- nor which provider served them.
+LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
+		$view$,
+		-- For customers: what they used and what they are charged, never cost or margin,
+		-- nor which provider served them.
+		$view$
 CREATE OR REPLACE VIEW aiusage.customer_charges WITH (security_barrier) AS
 SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.currency,
 	u.requests, u.errors,
 	u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
 	u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.charge,
-	(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
+	{as_of}
 FROM (
 	SELECT v.day, coalesce(v.customer, a.customer) AS customer, v.charge_currency AS currency,
 		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors,
@@ -410,7 +305,37 @@ FROM (
 			OR coalesce(v.customer, a.customer) = ANY ((SELECT aiusage.visible_customer_charges())::text[]))
 	GROUP BY 1, 2, 3
 ) u
-LEFT JOIN aiusage.customer c ON c.customer = u.customer;
+LEFT JOIN aiusage.customer c ON c.customer = u.customer
+		$view$
+	]
+	LOOP
+		definition := replace(replace(replace(definition, '{sums}', btrim(sums, E' \n\t')),
+			'{measures}', btrim(measures, E' \n\t')), '{as_of}', btrim(as_of, E' \n\t'));
+		EXECUTE definition;
+	END LOOP;
+END
+$views$;
+
+COMMENT ON VIEW aiusage.team_usage IS
+	'Usage and cost a day and team, live. Grain: one row a (day, team, currency)';
+COMMENT ON VIEW aiusage.cost_center_usage IS
+	'Usage and cost a day and cost center, live. Grain: one row a (day, cost_center, currency)';
+COMMENT ON VIEW aiusage.invoice_period_usage IS
+	'Usage and cost an invoice period, team and cost center, live: what is billed, so late usage of a closed period is in the next open one. Grain: one row a (period, team, cost_center, currency)';
+COMMENT ON VIEW aiusage.key_usage IS
+	'Usage and cost a day and key, live. Grain: one row a (day, api_key, currency)';
+COMMENT ON VIEW aiusage.model_usage IS
+	'Usage and cost a day and model as served, live. Grain: one row a (day, provider, model, currency)';
+COMMENT ON VIEW aiusage.workflow_usage IS
+	'Usage and cost a day and workflow, live. Grain: one row a (day, workflow, currency)';
+COMMENT ON VIEW aiusage.customer_usage IS
+	'Usage, cost and charge a day and customer, live, for those who may see cost (a customer may not: its access is by charge only). Grain: one row a (day, customer, currency, charge_currency)';
+COMMENT ON VIEW aiusage.usage_daily IS
+	'Usage and cost a business day in every dimension, live. Grain: one row a (day, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+COMMENT ON VIEW aiusage.usage_hourly IS
+	'Usage and cost an hour (UTC) in every dimension, live. Grain: one row a (hour, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+COMMENT ON VIEW aiusage.line_items IS
+	'What a day''s cost is made of, unit by unit, live. Grain: one row a (day, team, cost_center, provider, model, unit, currency)';
 COMMENT ON VIEW aiusage.customer_charges IS
 	'Usage and charge a day and customer, live: what a customer may see of itself. Grain: one row a (day, customer, currency)';
 
