@@ -22,6 +22,7 @@ DECLARE
 		'service_tier', 'region', 'route', 'fallback_from', 'error_class', 'tags'];
 	size int := jsonb_array_length(records);
 	stray text;
+	nested text;
 	stored uuid[];
 	failure_detail text;
 	failure_hint text;
@@ -33,12 +34,19 @@ BEGIN
 		IF EXISTS (SELECT FROM jsonb_array_elements(records) AS e WHERE jsonb_typeof(e.value) <> 'object') THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a record must be a JSON object';
 		END IF;
-		stray := (SELECT min(k.name) FROM jsonb_array_elements(records) AS e, jsonb_object_keys(e.value) AS k (name)
-			WHERE k.name <> ALL (known));
+		SELECT min(k.name) FILTER (WHERE k.name <> ALL (known)),
+			min(k.name) FILTER (WHERE jsonb_typeof(k.value) IN ('object', 'array') AND k.name NOT IN ('usage', 'tags'))
+		INTO stray, nested
+		FROM jsonb_array_elements(records) AS e, jsonb_each(e.value) AS k (name, value);
 		IF stray IS NOT NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
 				MESSAGE = format('unknown or computed column "%s"', left(stray, 63)),
 				HINT = 'docs/ledger-columns.md lists the columns that gateways write.';
+		ELSIF nested IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA422',
+				MESSAGE = format('column "%s" holds one value', left(nested, 63)),
+				DETAIL = 'An object or an array was sent.',
+				HINT = 'Only usage and tags are JSON objects.';
 		END IF;
 
 		PERFORM aiusage.capture_start(size);

@@ -60,6 +60,9 @@ SELECT * FROM aiusage.ingest('[]');
 -- injection through every text
 SELECT outcome, message FROM aiusage.ingest('[{"api_key": "x''); DROP TABLE aiusage.usage_record; --", "provider": "p''; --", "model": "$$", "usage": {"input_tokens": 1}, "workflow": "\"; --"}]');
 SELECT outcome, message FROM aiusage.ingest('[{"api_key": "a", "provider": "p", "model": "m", "usage": {}, "x\"; DROP TABLE aiusage.team; --": 1}]');
+-- a label is one value
+SELECT outcome, sqlstate, message FROM aiusage.ingest('[{"api_key": {"text": "what was said"}, "provider": "p", "model": "m", "usage": {}},
+	{"api_key": "a", "provider": ["p"], "model": "m", "usage": {}}, {"api_key": "a", "provider": "p", "model": "m", "usage": {}, "customer": 17, "tags": {"a": 1}}]');
 
 \set SHOW_CONTEXT never
 SELECT * FROM aiusage.ingest(NULL);
