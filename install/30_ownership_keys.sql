@@ -201,7 +201,8 @@ BEGIN
 	LOOP
 		IF value IS NOT NULL AND NOT EXISTS (SELECT FROM aiusage.price_book AS b WHERE b.book = value) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA404',
-				MESSAGE = format('price book "%s" does not exist', left(value, 64));
+				MESSAGE = format('price book "%s" does not exist', left(value, 64)),
+				HINT = 'Make it: INSERT INTO aiusage.price_book (book, kind, currency) VALUES (...).';
 		END IF;
 	END LOOP;
 	IF key_new.replaced_by = key_new.api_key THEN

@@ -178,7 +178,8 @@ BEGIN
 	original_kind := (SELECT u.kind FROM aiusage.usage_record AS u WHERE u.id = owner_adjust.id);
 	IF original_kind IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('no ledger row has id %s', coalesce(id::text, 'null'));
+			MESSAGE = format('no ledger row has id %s', coalesce(id::text, 'null')),
+			HINT = 'aiusage.usage_log shows the ids of rows.';
 	ELSIF original_kind <> 'usage' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('row %s is itself a correction (%s)', id, original_kind),
@@ -277,7 +278,8 @@ BEGIN
 	SELECT * INTO o FROM aiusage.usage_record AS u WHERE u.id = owner_record_outcome.id;
 	IF o.id IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('no ledger row has id %s', coalesce(owner_record_outcome.id::text, 'null'));
+			MESSAGE = format('no ledger row has id %s', coalesce(owner_record_outcome.id::text, 'null')),
+			HINT = 'aiusage.usage_log shows the ids of rows.';
 	ELSIF o.kind <> 'usage' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('row %s is a correction (%s)', o.id, o.kind),

@@ -140,11 +140,14 @@ aiu_event_id(PG_FUNCTION_ARGS)
 	if (VARSIZE_ANY_EXHDR(request) == 0 || VARSIZE_ANY_EXHDR(request) > AIU_LABEL_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("request id must have 1 to %d bytes", AIU_LABEL_MAX)));
+				 errmsg("request id must have 1 to %d bytes", AIU_LABEL_MAX),
+				 errdetail("It has %d bytes.", (int) VARSIZE_ANY_EXHDR(request)),
+				 errhint("Give the gateway's own id of the request, or a digest of a longer one.")));
 	if (attempt < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("attempt must be 1 or more, not %d", attempt)));
+				 errmsg("attempt must be 1 or more, not %d", attempt),
+				 errhint("The first attempt is 1, which is the default.")));
 	ms = unix_ms(at, &rest);
 
 	ctx = pg_cryptohash_create(PG_SHA256);
