@@ -8,7 +8,7 @@ CREATE FUNCTION aiusage.adjust(id uuid, usage aiusage.usage, reason text, ticket
 	RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the row''s own price version, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. UA404: no such row; UA409: not a usage row, or corrected already; UA422: no reason, or bad usage';
+COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the row''s own price version, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. UA404: no such row; UA409: not a usage row, corrected already, or in a transaction above READ COMMITTED; UA422: no reason, or bad usage';
 
 CREATE FUNCTION aiusage.reattribute(filters jsonb, assignment bigint, reason text, ticket text, dry_run boolean DEFAULT true)
 	RETURNS TABLE (from_assignment bigint, to_assignment bigint, row_count bigint, cost numeric, currency text, booked boolean)
@@ -73,6 +73,12 @@ DECLARE
 	at timestamptz;
 	corrected uuid;
 BEGIN
+	-- An older snapshot would not see that another session has just corrected the same row.
+	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('cannot correct the ledger in a %s transaction', current_setting('transaction_isolation')),
+			HINT = 'Use READ COMMITTED, so that a row is never corrected twice.';
+	END IF;
 	FOR o IN SELECT * FROM aiusage.usage_record AS u WHERE u.id = ANY (originals) ORDER BY u.id
 	LOOP
 		-- One correction of a row at a time; the second sees the first's reversal.
