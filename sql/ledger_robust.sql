@@ -27,6 +27,11 @@ VALUES ('robust', 'p', 'm', '{}', ('{"a": ' || repeat('1234567890', 20) || ', "b
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, tags)
 VALUES ('robust', 'p', 'm', '{}', ('{"a": ' || repeat('1234567890', 200) || '}')::jsonb);
 
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, tags)
+VALUES ('robust', 'p', 'm', '{}', '{"a": 1e131071}');
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, tags)
+VALUES ('robust', 'p', 'm', '{}', '{"a": 1e-16383}');
+
 -- times at both ends of a UUIDv7 and of a timestamp
 SELECT aiusage.id_time(aiusage.id_floor('1970-01-01')) AS first, aiusage.id_time(aiusage.id_floor('10889-08-02 05:31:50.655999')) AS last;
 SELECT aiusage.id_floor('10889-08-02 05:31:50.656');

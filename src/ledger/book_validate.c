@@ -8,14 +8,14 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 #include "common/errors.h"
 #include "ledger/ledger_internal.h"
 
 #define TAGS_MAX 32
-/* Of a number, as stored: over 200 digits, which no label needs and no text fits into. */
-#define TAG_NUMBER_MAX 128
 
 /*
  * Keys under which people put what was said, or a credential.  Compared in
@@ -97,6 +97,20 @@ check_tag_key(const JsonbValue *key)
 	}
 }
 
+/* As it prints: a text fits into the digits of a number, and 1e131071 has as many. */
+static void
+check_tag_number(Numeric number)
+{
+	int			len = strlen(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number))));
+
+	if (unlikely(len > AIU_LABEL_MAX))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("a number in tags is too long"),
+				 errdetail("It has %d characters; at most %d are allowed.", len, AIU_LABEL_MAX),
+				 errhint("Send a short label or an id, not content.")));
+}
+
 static void
 not_flat(void)
 {
@@ -135,12 +149,8 @@ aiu_ledger_check_tags(Jsonb *tags)
 
 				aiu_ledger_check_label(&label, "tags");
 			}
-			else if (v.type == jbvNumeric && VARSIZE_ANY(v.val.numeric) > TAG_NUMBER_MAX)
-				ereport(ERROR,
-						(errcode(ERRCODE_AIU_INVALID),
-						 errmsg("a number in tags is too long"),
-						 errdetail("It takes %d bytes; at most %d are allowed.", (int) VARSIZE_ANY(v.val.numeric), TAG_NUMBER_MAX),
-						 errhint("Send a short label or an id, not content.")));
+			else if (v.type == jbvNumeric)
+				check_tag_number(v.val.numeric);
 			else if (v.type == jbvBinary)
 				not_flat();
 		}
