@@ -20,7 +20,7 @@ CREATE FUNCTION aiusage.record_outcome(id uuid, accepted int, note text DEFAULT 
 	RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.record_outcome(uuid, int, text) IS 'Adds what was learned later: accepted results of a booked request (negative takes back). Returns the id of the outcome row. UA404: no such row; UA409: not a usage row; UA422: accepted is NULL or zero';
+COMMENT ON FUNCTION aiusage.record_outcome(uuid, int, text) IS 'Adds what was learned later: accepted results of a booked request (negative takes back); of a row that was corrected since, they count for the row that took its place. Returns the id of the outcome row. UA404: no such row; UA409: not a usage row; UA422: accepted is NULL or zero';
 
 CREATE FUNCTION aiusage.owner_open_correction(action text, reason text, ticket text, parameters jsonb)
 	RETURNS bigint
@@ -68,6 +68,7 @@ DECLARE
 	k aiusage.api_key;
 	new_list aiusage.amount;
 	new_charge aiusage.amount;
+	outcomes int;
 	still_open boolean;
 	period int;
 	at timestamptz;
@@ -113,6 +114,12 @@ BEGIN
 				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, k.charge_book,
 					o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
 			END IF;
+		END IF;
+
+		-- Results that were recorded since move along.
+		outcomes := (SELECT sum(r.accepted) FROM aiusage.usage_record AS r WHERE r.adjusts = o.id AND r.kind = 'outcome');
+		IF outcomes IS NOT NULL THEN
+			o.accepted := coalesce(o.accepted, 0) + outcomes;
 		END IF;
 
 		-- While the original's period is open the correction belongs to its day; later, to today.
@@ -271,6 +278,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	o aiusage.usage_record;
+	newer aiusage.usage_record;
 	still_open boolean;
 	at timestamptz;
 	outcome uuid;
@@ -291,6 +299,13 @@ BEGIN
 			MESSAGE = format('row %s is a correction (%s)', o.id, o.kind),
 			HINT = 'Record the outcome of a row of kind usage.';
 	END IF;
+	-- Of a row that was corrected, the result belongs to the row that took its place.
+	LOOP
+		PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.correct ' || o.id::text, 0));
+		SELECT * INTO newer FROM aiusage.usage_record AS r WHERE r.adjusts = o.id AND r.kind = 'usage';
+		EXIT WHEN newer.id IS NULL;
+		o := newer;
+	END LOOP;
 	number := aiusage.owner_open_correction('record_outcome', note, NULL,
 		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
 	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));

@@ -102,3 +102,14 @@ SELECT aiusage.adjust(aiusage.event_id('corr-9', '2025-01-15 10:00:00+00'), '{"i
 SELECT kind, occurred_at > now() - interval '1 hour' AS today, aiusage.period_label(invoice_period) = to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') AS this_month
 FROM aiusage.usage_log WHERE workflow = 'corr-closed' ORDER BY kind, occurred_at;
 ROLLBACK;
+
+-- results follow a row that is given to another team, those recorded before and those recorded after
+\set VERBOSITY terse
+SELECT aiusage.put_key('{"key": "corr-outcome", "team": "corr-first"}') AS first, aiusage.put_key('{"key": "corr-other", "team": "corr-second"}') AS second \gset
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, accepted)
+SELECT aiusage.event_id('corr-outcome', '2026-03-15 10:00:00+00'), 'corr-outcome', 'p', 'm', '{}', 1;
+SELECT aiusage.record_outcome(aiusage.event_id('corr-outcome', '2026-03-15 10:00:00+00'), 5) IS NOT NULL AS recorded;
+SELECT row_count, booked FROM aiusage.reattribute('{"api_key": "corr-outcome"}', (SELECT assignment FROM aiusage.key_assignment WHERE api_key = 'corr-other'),
+	'wrong team', 'T-7', dry_run => false);
+SELECT aiusage.record_outcome(aiusage.event_id('corr-outcome', '2026-03-15 10:00:00+00'), 10) IS NOT NULL AS recorded;
+SELECT team, requests, accepted FROM aiusage.team_usage WHERE team IN ('corr-first', 'corr-second') ORDER BY team;
