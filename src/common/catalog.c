@@ -46,6 +46,7 @@ static const struct
 
 static Oid	head_relid[AIU_CATALOG_COUNT];
 static uint64 generation[AIU_CATALOG_COUNT] = {1, 1, 1, 1};
+static uint64 relation_changes = 1;
 static Oid	ledger_relid = InvalidOid;
 static Oid	owner_roleid = InvalidOid;
 
@@ -68,6 +69,7 @@ relcache_callback(Datum arg, Oid relid)
 {
 	int			i;
 
+	relation_changes++;
 	if (!OidIsValid(relid))
 	{
 		bump_all();
@@ -93,6 +95,7 @@ relcache_callback(Datum arg, Oid relid)
 static void
 namespace_callback(Datum arg, int cacheid, uint32 hashvalue)
 {
+	relation_changes++;
 	bump_all();
 }
 
@@ -117,6 +120,12 @@ aiu_catalog_generation(AiuCatalog group)
 	if (unlikely(!OidIsValid(head_relid[group])))
 		head_relid[group] = own_relation(groups[group].head);
 	return generation[group];
+}
+
+uint64
+aiu_catalog_relation_changes(void)
+{
+	return relation_changes;
 }
 
 Oid

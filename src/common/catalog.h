@@ -36,6 +36,13 @@ extern void aiu_catalog_init(void);
 /* Never 0.  Cheap: no catalogue access. */
 extern uint64 aiu_catalog_generation(AiuCatalog group);
 
+/*
+ * Counts the relcache invalidations that this backend has heard of, of any
+ * relation; starts at 1.  What was found out about a table's shape holds while
+ * it stays the same.
+ */
+extern uint64 aiu_catalog_relation_changes(void);
+
 /* OID of aiusage.<relname>, or InvalidOid; remembered until invalidated. */
 extern Oid	aiu_catalog_usage_record(void);
 

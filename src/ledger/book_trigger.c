@@ -35,6 +35,7 @@
 #include "utils/uuid.h"
 
 #include "attribution/attribution.h"
+#include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/xact_state.h"
@@ -75,16 +76,25 @@ typedef struct Row
 	((row)->values[COL_##col] = (datum), (row)->isnull[COL_##col] = false)
 
 /*
- * Trust attribute numbers and datums only after a look at names and types.
- * Once a statement and partition (the trigger's FmgrInfo lives that long).
+ * Trust attribute numbers and types only after a look at all of them.  A
+ * statement a row is what gateways send, so the answer is remembered across
+ * statements, by table, until any relation changes.
  */
 static void
-check_relation(FmgrInfo *flinfo, Relation rel, const LedgerContext *ctx)
+check_relation(Relation rel, const LedgerContext *ctx)
 {
+	static struct
+	{
+		Oid			relid;
+		uint64		changes;
+	}			checked[16];
 	TupleDesc	tupdesc = RelationGetDescr(rel);
+	Oid			relid = RelationGetRelid(rel);
+	uint64		changes = aiu_catalog_relation_changes();
+	int			slot = relid % lengthof(checked);
 	int			i;
 
-	if (likely(flinfo->fn_extra == (void *) tupdesc))
+	if (likely(checked[slot].relid == relid && checked[slot].changes == changes))
 		return;
 	if (tupdesc->natts < AIU_LEDGER_NCOLUMNS)
 		goto mismatch;
@@ -92,7 +102,8 @@ check_relation(FmgrInfo *flinfo, Relation rel, const LedgerContext *ctx)
 		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), column_names[i]) != 0 ||
 			TupleDescAttr(tupdesc, i)->atttypid != ctx->column_type[column_types[i]])
 			goto mismatch;
-	flinfo->fn_extra = (void *) tupdesc;
+	checked[slot].relid = relid;
+	checked[slot].changes = changes;
 	return;
 
 mismatch:
@@ -509,7 +520,7 @@ aiu_book(PG_FUNCTION_ARGS)
 				 errmsg("aiusage.book() must be fired BEFORE INSERT, FOR EACH ROW")));
 
 	ctx = aiu_ledger_context();
-	check_relation(fcinfo->flinfo, trigdata->tg_relation, ctx);
+	check_relation(trigdata->tg_relation, ctx);
 	tupdesc = RelationGetDescr(trigdata->tg_relation);
 	if (unlikely(tupdesc->natts != AIU_LEDGER_NCOLUMNS))
 		ereport(ERROR,
