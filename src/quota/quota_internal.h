@@ -1,0 +1,224 @@
+/*-------------------------------------------------------------------------
+ *
+ * quota_internal.h
+ *	  What the files of this area share: what a limit is, what a row is to
+ *	  limits, and what a row charges.
+ *
+ * A counter is what the committed rows of one (quota, subject, window) add up
+ * to.  Amounts are 128-bit integers of 1e-12 of the metric: of the currency
+ * for spend, of a request, a token, a unit otherwise.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AIU_QUOTA_INTERNAL_H
+#define AIU_QUOTA_INTERNAL_H
+
+#include "common/label.h"
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+#include "quota/quota.h"
+#include "types/amount.h"
+#include "types/usage.h"
+#include "utils/jsonb.h"
+
+/* The most limits that one row may count against. */
+#define AIU_QUOTA_MAX			16
+/* Sub-buckets of a sliding window that are summed beside the current one. */
+#define AIU_QUOTA_RING			12
+#define AIU_QUOTA_THRESHOLDS	8
+
+/* Amounts are at 1e-12, as money is. */
+#define AIU_QUOTA_SCALE			AIU_AMOUNT_SCALE
+#define AIU_QUOTA_DECIMALS		AIU_AMOUNT_DECIMALS
+
+typedef enum AiuQuotaAction
+{
+	AIU_QUOTA_REJECT,
+	AIU_QUOTA_THROTTLE,
+	AIU_QUOTA_DEGRADE,
+	AIU_QUOTA_REROUTE,
+	AIU_QUOTA_APPROVE,
+	AIU_QUOTA_FLAG				/* never refuses */
+} AiuQuotaAction;
+
+typedef enum AiuQuotaMetric
+{
+	AIU_QUOTA_SPEND,
+	AIU_QUOTA_REQUESTS,
+	AIU_QUOTA_TOKENS,			/* input and output */
+	AIU_QUOTA_UNIT,				/* one unit, by name */
+	AIU_QUOTA_ERRORS,			/* requests whose status is not success */
+	AIU_QUOTA_CONCURRENCY		/* open holds; rows charge nothing */
+} AiuQuotaMetric;
+
+typedef enum AiuQuotaWindow
+{
+	AIU_WINDOW_MINUTE,
+	AIU_WINDOW_HOUR,
+	AIU_WINDOW_DAY,
+	AIU_WINDOW_WEEK,
+	AIU_WINDOW_MONTH,
+	AIU_WINDOW_INTERVAL,
+	AIU_WINDOW_PERIOD,			/* invoice period */
+	AIU_WINDOW_TOTAL
+} AiuQuotaWindow;
+
+/* A raise of a limit for a time; whole (every subject) or of one subject. */
+typedef struct AiuQuotaOverride
+{
+	TimestampTz from;
+	TimestampTz until;			/* exclusive */
+	bool		is_raise;		/* amount is added to the limit; else it is a limit of its own */
+	bool		has_subject;
+	uint64		subject[2];
+	int128		amount;
+} AiuQuotaOverride;
+
+struct AiuQuotaMatch;			/* scope and subject, quota_charge.c */
+struct AiuQuotaClock;			/* the windows' arithmetic, quota_window.c */
+
+/*
+ * One active limit, read-only.  Belongs to the configuration cache: it lives
+ * until the end of the transaction at least, also when the cache starts over
+ * meanwhile (aiu_quota_generation() then changes).
+ */
+typedef struct AiuQuotaDef
+{
+	int32		quota;
+	int32		epoch;			/* part of every subject: another one, other counters */
+	const char *name;
+	AiuQuotaMetric metric;
+	const char *metric_name;	/* what is counted, for messages: "USD", "requests", "input_tokens" */
+	int			unit;			/* registry code, or 0 for a custom unit */
+	const char *unit_name;
+	int			unit_namelen;
+	AiuCurrency currency;		/* spend */
+	AiuQuotaAction action;
+	bool		wallet;
+	int128		limit;			/* without overrides */
+	int			noverrides;
+	const AiuQuotaOverride *overrides;
+	AiuQuotaWindow window;
+	bool		sliding;
+	int64		sub_usec;		/* sliding: length of a sub-bucket, else 0 */
+	bool		by_event_time;	/* a day or longer, and fixed */
+	bool		unpriced_allowed;
+	bool		exempt_free;
+	int			nthresholds;
+	int16		thresholds[AIU_QUOTA_THRESHOLDS];	/* percent, ascending */
+	TimestampTz published_at;
+	int64		published_boundary;	/* rows of a smaller txid were booked before it was known */
+	const char *degrade_to;
+	const char *reroute_to;
+	const char *notify;
+	struct AiuQuotaMatch *match;
+	struct AiuQuotaClock *clock;
+} AiuQuotaDef;
+
+/* The dimensions a limit may name or be kept apart by. */
+typedef enum AiuQuotaDim
+{
+	AIU_DIM_API_KEY,
+	AIU_DIM_KEY_CLASS,
+	AIU_DIM_TEAM,
+	AIU_DIM_COST_CENTER,
+	AIU_DIM_PROJECT,
+	AIU_DIM_CUSTOMER,
+	AIU_DIM_PLAN_TIER,
+	AIU_DIM_USER_ID,
+	AIU_DIM_ENVIRONMENT,
+	AIU_DIM_WORKFLOW,
+	AIU_DIM_JOB_ID,
+	AIU_DIM_PROVIDER,
+	AIU_DIM_MODEL,
+	AIU_DIM_ENDPOINT,
+	AIU_DIM_TAG					/* of a name that the limit says: not among the facts' labels */
+} AiuQuotaDim;
+
+#define AIU_DIM_LABELS	AIU_DIM_TAG
+#define AIU_DIM_COUNT	(AIU_DIM_TAG + 1)
+
+/* What a row is to limits.  aiu_quota_facts_init() begins one. */
+typedef struct AiuQuotaFacts
+{
+	AiuLabel	dims[AIU_DIM_LABELS];
+	Jsonb	   *tags;			/* may be NULL */
+	const AiuUsage *usage;
+	bool		has_cost;
+	int128		cost;
+	AiuCurrency currency;		/* of cost; 0 when there is none */
+	bool		counts_usage;	/* kind usage and adjusts nothing: moves every metric */
+	bool		counts_spend;	/* kind usage, reversal or adjustment */
+	bool		failed;			/* status is not success */
+	bool		exempt;			/* of a bulk import role */
+	bool		hold;			/* an admission, not a row: concurrency counts it */
+	TimestampTz occurred_at;
+	TimestampTz recorded_at;
+	int32		invoice_period;
+} AiuQuotaFacts;
+
+typedef struct AiuCharge
+{
+	const AiuQuotaDef *def;
+	uint64		subject[2];
+	int64		window;			/* start, in microseconds of PostgreSQL's epoch; invoice period; 0: total; sliding: start of the sub-bucket */
+	TimestampTz window_ends;	/* DT_NOEND: never; sliding: when the sub-bucket leaves the window */
+	int128		amount;			/* 0 when uncheckable */
+	bool		uncheckable;	/* spend in another currency, or unpriced where that is not allowed */
+} AiuCharge;
+
+/*---- quota_config.c ----*/
+
+/* Definitions of another generation may be gone when the transaction is.  Listens for invalidations; cheap. */
+extern uint64 aiu_quota_generation(void);
+/* Active limits, in no order; NULL and 0 when there are none. */
+extern const AiuQuotaDef *const *aiu_quota_defs(int *ndefs);
+/* One active limit by number, or NULL. */
+extern const AiuQuotaDef *aiu_quota_def(int32 quota);
+/* The limit in force for a subject: greatest(limit + raises, limits of overrides). */
+extern int128 aiu_quota_limit(const AiuQuotaDef *def, const uint64 subject[2], TimestampTz at);
+
+/*---- quota_charge.c ----*/
+
+/*
+ * Begin the facts of a row: its key, the labels of its assignment (0: none),
+ * customer and workflow (the row's own first), class and plan tier as they are
+ * today.  The caller fills in the rest; every label may be {NULL, 0}.  The
+ * labels belong to caches: good until the next call.
+ */
+extern void aiu_quota_facts_init(AiuQuotaFacts *facts, const AiuLabel *api_key, int64 assignment,
+								 const AiuLabel *customer, const AiuLabel *workflow);
+
+/*
+ * What the row charges, at most AIU_QUOTA_MAX charges; returns how many.  A
+ * pure function of the facts and the definitions.  On warm caches no query and
+ * no catalogue look-up.  53400 when more limits than that apply.
+ */
+extern int	aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges);
+/* The same of one limit only; false when it does not apply. */
+extern bool aiu_quota_charge_of(const AiuQuotaDef *def, const AiuQuotaFacts *facts, AiuCharge *charge);
+
+/* "team search, model gpt-4o", or "everything": whom a charge counts for */
+extern void aiu_quota_subject_text(const AiuCharge *charge, const AiuQuotaFacts *facts, StringInfo buf);
+
+/*---- quota_window.c ----*/
+
+/* The window that a time falls into, and when it ends.  Sliding: the sub-bucket. */
+extern void aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
+							 int64 *window, TimestampTz *starts, TimestampTz *ends);
+
+/*---- quota_load_sql.c ----*/
+
+/*
+ * What the books say of one counter, read under a fresh snapshot as their
+ * owner.  Rows of the own transaction are left out: they are reserved.
+ * evicted_boundary: rows of a smaller txid were written before the counter was
+ * evicted last, and none since, so that the tail has nothing of it once it was
+ * folded that far.  ring (AIU_QUOTA_RING + 1 sums, ring[i] of the sub-bucket that
+ * is i sub-buckets before charge->window) only for sliding windows, where *used
+ * is their sum; NULL otherwise.
+ */
+extern void aiu_quota_read_counter(const AiuCharge *charge, int64 evicted_boundary,
+								   int128 *used, int128 *ring, int128 *held, uint32 *alerted);
+
+#endif							/* AIU_QUOTA_INTERNAL_H */
