@@ -13,13 +13,8 @@
 #ifndef AIU_QUOTA_INTERNAL_H
 #define AIU_QUOTA_INTERNAL_H
 
-#include "common/label.h"
-#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "quota/quota.h"
-#include "types/amount.h"
-#include "types/usage.h"
-#include "utils/jsonb.h"
 
 /* The most limits that one row may count against. */
 #define AIU_QUOTA_MAX			16
@@ -115,48 +110,6 @@ typedef struct AiuQuotaDef
 	struct AiuQuotaClock *clock;
 } AiuQuotaDef;
 
-/* The dimensions a limit may name or be kept apart by. */
-typedef enum AiuQuotaDim
-{
-	AIU_DIM_API_KEY,
-	AIU_DIM_KEY_CLASS,
-	AIU_DIM_TEAM,
-	AIU_DIM_COST_CENTER,
-	AIU_DIM_PROJECT,
-	AIU_DIM_CUSTOMER,
-	AIU_DIM_PLAN_TIER,
-	AIU_DIM_USER_ID,
-	AIU_DIM_ENVIRONMENT,
-	AIU_DIM_WORKFLOW,
-	AIU_DIM_JOB_ID,
-	AIU_DIM_PROVIDER,
-	AIU_DIM_MODEL,
-	AIU_DIM_ENDPOINT,
-	AIU_DIM_TAG					/* of a name that the limit says: not among the facts' labels */
-} AiuQuotaDim;
-
-#define AIU_DIM_LABELS	AIU_DIM_TAG
-#define AIU_DIM_COUNT	(AIU_DIM_TAG + 1)
-
-/* What a row is to limits.  aiu_quota_facts_init() begins one. */
-typedef struct AiuQuotaFacts
-{
-	AiuLabel	dims[AIU_DIM_LABELS];
-	Jsonb	   *tags;			/* may be NULL */
-	const AiuUsage *usage;
-	bool		has_cost;
-	int128		cost;
-	AiuCurrency currency;		/* of cost; 0 when there is none */
-	bool		counts_usage;	/* kind usage and adjusts nothing: moves every metric */
-	bool		counts_spend;	/* kind usage, reversal or adjustment */
-	bool		failed;			/* status is not success */
-	bool		exempt;			/* of a bulk import role */
-	bool		hold;			/* an admission, not a row: concurrency counts it */
-	TimestampTz occurred_at;
-	TimestampTz recorded_at;
-	int32		invoice_period;
-} AiuQuotaFacts;
-
 typedef struct AiuCharge
 {
 	const AiuQuotaDef *def;
@@ -165,6 +118,7 @@ typedef struct AiuCharge
 	TimestampTz window_ends;	/* DT_NOEND: never; sliding: when the sub-bucket leaves the window */
 	int128		amount;			/* 0 when uncheckable */
 	bool		uncheckable;	/* spend in another currency, or unpriced where that is not allowed */
+	int32		counter;		/* the engine's: where the counter was found last, -1: not looked up */
 } AiuCharge;
 
 /*---- quota_config.c ----*/
@@ -179,15 +133,6 @@ extern const AiuQuotaDef *aiu_quota_def(int32 quota);
 extern int128 aiu_quota_limit(const AiuQuotaDef *def, const uint64 subject[2], TimestampTz at);
 
 /*---- quota_charge.c ----*/
-
-/*
- * Begin the facts of a row: its key, the labels of its assignment (0: none),
- * customer and workflow (the row's own first), class and plan tier as they are
- * today.  The caller fills in the rest; every label may be {NULL, 0}.  The
- * labels belong to caches: good until the next call.
- */
-extern void aiu_quota_facts_init(AiuQuotaFacts *facts, const AiuLabel *api_key, int64 assignment,
-								 const AiuLabel *customer, const AiuLabel *workflow);
 
 /*
  * What the row charges, at most AIU_QUOTA_MAX charges; returns how many.  A
@@ -210,15 +155,42 @@ extern void aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoi
 /*---- quota_load_sql.c ----*/
 
 /*
- * What the books say of one counter, read under a fresh snapshot as their
- * owner.  Rows of the own transaction are left out: they are reserved.
- * evicted_boundary: rows of a smaller txid were written before the counter was
- * evicted last, and none since, so that the tail has nothing of it once it was
- * folded that far.  ring (AIU_QUOTA_RING + 1 sums, ring[i] of the sub-bucket that
- * is i sub-buckets before charge->window) only for sliding windows, where *used
- * is their sum; NULL otherwise.
+ * What the engine knows of the counters that are EMPTY now.
+ *
+ * boundary: every row that such a counter counts, and that is not of a
+ * transaction with a reservation on it, is of a transaction that ended before
+ * this one was assigned (an xid with epoch, without incarnation).  So the tail
+ * has nothing of it once fold_state.boundary is GREATER than this and than
+ * the definition's published_boundary.  Greater, not equal: a fold's snapshot
+ * with the same boundary may be older, and list one of those transactions as
+ * running.
+ *
+ * evictions: as long as it stays the same, no counter has become EMPTY; a sum
+ * of the tail by counters, made after reading it, stays true of every counter
+ * that is EMPTY now, until the next fold.
+ *
+ * window_is_over: the counter was dropped without a trace; boundary says
+ * nothing of it, the tail must be summed.
  */
-extern void aiu_quota_read_counter(const AiuCharge *charge, int64 evicted_boundary,
+typedef struct AiuQuotaEvicted
+{
+	int64		boundary;
+	uint64		evictions;
+	bool		window_is_over;
+} AiuQuotaEvicted;
+
+/*
+ * What the books say of one counter, read under one fresh snapshot as their
+ * owner.  Rows of the own transaction are left out: they are reserved.  ring
+ * (AIU_QUOTA_RING + 1 sums, ring[i] of the sub-bucket that is i sub-buckets
+ * before charge->window; what is later counts in ring[0]) only for sliding
+ * windows, where *used is their sum; NULL otherwise.  alerted: bit i for
+ * thresholds[i], AIU_ALERT_OVER for a row that was booked above the limit.
+ */
+extern void aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
 								   int128 *used, int128 *ring, int128 *held, uint32 *alerted);
+
+/* Bit of `alerted` beside those of the thresholds. */
+#define AIU_ALERT_OVER			(1 << AIU_QUOTA_THRESHOLDS)
 
 #endif							/* AIU_QUOTA_INTERNAL_H */
