@@ -166,8 +166,6 @@ BEGIN
 	key_new.rotation_owner := aiusage.record_text(rotation, 'owner');
 	key_new.rotation_trigger := aiusage.record_text(rotation, 'trigger');
 	key_new.replaced_by := aiusage.record_text(rotation, 'replaced_by');
-	key_new.price_book := aiusage.record_text(r, 'price_book');
-	key_new.charge_book := aiusage.record_text(r, 'charge_book');
 	BEGIN
 		field := 'review_cadence';
 		value := aiusage.record_text(r, 'review_cadence');
@@ -197,8 +195,9 @@ BEGIN
 			MESSAGE = 'field "valid_from" of a key record cannot be read',
 			DETAIL = 'An ownership that never begins is none.';
 	END IF;
-	FOREACH value IN ARRAY ARRAY[key_new.price_book, key_new.charge_book]
+	FOREACH field IN ARRAY ARRAY['price_book', 'charge_book']
 	LOOP
+		value := aiusage.record_text(r, field);
 		IF value IS NOT NULL AND NOT EXISTS (SELECT FROM aiusage.price_book AS b WHERE b.book = value) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA404',
 				MESSAGE = format('price book "%s" does not exist', left(value, 64)),
@@ -224,12 +223,10 @@ BEGIN
 	is_new := NOT FOUND;
 	IF is_new THEN
 		INSERT INTO aiusage.api_key AS k (api_key, class, status, allowed_providers, allowed_models, allowed_endpoints,
-			escalation_contact, review_cadence, reviewed_on, rotation_due, rotation_owner, rotation_trigger, replaced_by,
-			price_book, charge_book)
+			escalation_contact, review_cadence, reviewed_on, rotation_due, rotation_owner, rotation_trigger, replaced_by)
 		VALUES (key_new.api_key, key_new.class, coalesce(key_new.status, 'active'), key_new.allowed_providers,
 			key_new.allowed_models, key_new.allowed_endpoints, key_new.escalation_contact, key_new.review_cadence,
-			key_new.reviewed_on, key_new.rotation_due, key_new.rotation_owner, key_new.rotation_trigger, key_new.replaced_by,
-			key_new.price_book, key_new.charge_book)
+			key_new.reviewed_on, key_new.rotation_due, key_new.rotation_owner, key_new.rotation_trigger, key_new.replaced_by)
 		ON CONFLICT DO NOTHING;
 		is_new := FOUND;
 		IF NOT is_new THEN
@@ -252,11 +249,19 @@ BEGIN
 				allowed_endpoints = key_new.allowed_endpoints, escalation_contact = key_new.escalation_contact,
 				review_cadence = key_new.review_cadence, reviewed_on = key_new.reviewed_on,
 				rotation_due = key_new.rotation_due, rotation_owner = key_new.rotation_owner,
-				rotation_trigger = key_new.rotation_trigger, replaced_by = key_new.replaced_by,
-				price_book = key_new.price_book, charge_book = key_new.charge_book
+				rotation_trigger = key_new.rotation_trigger, replaced_by = key_new.replaced_by
 			WHERE k.api_key = key_new.api_key;
 		END IF;
 	END IF;
+
+	-- Its price books: of a new key from ever, else from now, or when the record begins later.
+	FOR field, value IN VALUES ('cost', 'price_book'), ('charge', 'charge_book')
+	LOOP
+		PERFORM aiusage.set_key_book(key_new.api_key, field, aiusage.record_text(r, value), CASE
+			WHEN is_new THEN '-infinity'
+			WHEN starts > clock_timestamp() THEN starts
+			ELSE date_trunc('milliseconds', clock_timestamp()) END);
+	END LOOP;
 
 	-- Its ownership.
 	ownership := ARRAY(SELECT aiusage.record_text(r, f.name)
@@ -390,7 +395,8 @@ BEGIN
 		'rotation', jsonb_build_object('due', k.rotation_due, 'owner', k.rotation_owner, 'trigger', k.rotation_trigger,
 			'replaced_by', k.replaced_by),
 		'rotated_at', k.rotated_at,
-		'price_book', k.price_book, 'charge_book', k.charge_book,
+		'price_book', aiusage.assigned_book('key', k.api_key, 'cost', clock_timestamp()),
+		'charge_book', aiusage.assigned_book('key', k.api_key, 'charge', clock_timestamp()),
 		'created_at', k.created_at, 'created_by', k.created_by,
 		'assignment', CASE WHEN a.assignment IS NOT NULL THEN
 			jsonb_build_object('id', a.assignment, 'valid_from', a.valid_from, 'valid_to', a.valid_to) END,
@@ -519,9 +525,9 @@ $$;
 COMMENT ON FUNCTION aiusage.enable_key(text, text) IS 'Enables a disabled key again. False when it was active already. Errors: UA404 for an unknown key';
 
 CREATE FUNCTION aiusage.explain_owner(api_key text, at timestamptz DEFAULT now(), provider text DEFAULT NULL, model text DEFAULT NULL,
-	endpoint text DEFAULT NULL,
+	endpoint text DEFAULT NULL, customer text DEFAULT NULL,
 	OUT status text, OUT assignment bigint, OUT calendar int, OUT period int, OUT billed_in int,
 	OUT route_allowed boolean, OUT refused_part text, OUT price_book text, OUT charge_book text)
 	LANGUAGE c STABLE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_sql_explain_owner';
-COMMENT ON FUNCTION aiusage.explain_owner(text, timestamptz, text, text, text) IS 'What booking would find for usage of a key at a time: status of the key (unknown, active, disabled), assignment (NULL: unmatched), calendar, the period of that time and the one it is billed in, whether the route is allowed or which part of it is not, and the price books (NULL: the default, none). A provider or model not given is not judged; an endpoint not given is refused when the key lists endpoints';
+COMMENT ON FUNCTION aiusage.explain_owner(text, timestamptz, text, text, text, text) IS 'What booking would find for usage of a key at a time (and for a customer, when the request names one): status of the key (unknown, active, disabled), assignment (NULL: unmatched), calendar, the period of that time and the one it is billed in, whether the route is allowed or which part of it is not, and the price books (NULL: the default, none). A provider or model not given is not judged; an endpoint not given is refused when the key lists endpoints';

@@ -65,7 +65,10 @@ AS $$
 DECLARE
 	o aiusage.usage_record;
 	c record;
-	k aiusage.api_key;
+	books record;
+	moved record;
+	priced_at timestamptz;
+	earlier uuid;
 	new_list aiusage.amount;
 	new_charge aiusage.amount;
 	outcomes int;
@@ -91,28 +94,47 @@ BEGIN
 					WHERE r.adjusts = o.id AND r.kind = 'usage' LIMIT 1));
 		END IF;
 
+		-- What the row is a correction of says when the usage was: its books and rates are those of that time.
+		priced_at := o.occurred_at;
+		earlier := o.adjusts;
+		WHILE earlier IS NOT NULL LOOP
+			SELECT u.occurred_at, u.adjusts INTO priced_at, earlier FROM aiusage.usage_record AS u WHERE u.id = earlier;
+		END LOOP;
+		SELECT b.* INTO books FROM aiusage.owner_books_at(o.api_key, o.assignment, o.customer, priced_at) AS b;
+
 		IF new_usage IS NULL THEN
 			SELECT o.cost AS cost, o.cost_by_unit AS cost_by_unit, o.price_version AS price_version, o.unpriced_reason::text AS unpriced_reason INTO c;
 			new_list := o.list_cost;
 			new_charge := o.charge;
+			-- Who is billed may be billed by another book; what was paid stays.
+			IF new_assignment IS NOT NULL THEN
+				SELECT b.* INTO moved FROM aiusage.owner_books_at(o.api_key, new_assignment, o.customer, priced_at) AS b;
+				IF moved.charge_book IS DISTINCT FROM books.charge_book THEN
+					new_charge := (SELECT p.cost FROM aiusage.owner_price_row(NULL, moved.charge_book,
+						o.provider, o.model, o.usage, priced_at, o.service_tier, o.endpoint, o.region) AS p
+						WHERE moved.charge_book IS NOT NULL);
+				END IF;
+			END IF;
 		ELSE
-			SELECT x.* INTO k FROM aiusage.api_key AS x WHERE x.api_key = o.api_key;
-			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version, k.price_book,
-				o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version, books.cost_book,
+				o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
 			new_list := NULL;
 			new_charge := NULL;
-			IF o.list_cost IS NOT NULL THEN
+			IF o.list_cost IS NOT NULL OR books.cost_book IS NOT NULL THEN
 				SELECT p.cost INTO new_list FROM aiusage.owner_price_row(NULL, NULL,
-					o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
-			END IF;
-			IF o.charge IS NOT NULL THEN
-				IF k.charge_book IS NULL THEN
-					RAISE EXCEPTION USING ERRCODE = 'UA409',
-						MESSAGE = format('row %s was charged, but key "%s" has no charge book any more', o.id, o.api_key),
-						HINT = 'Give the key its charge_book with aiusage.put_key(), correct the row, and take it away again.';
+					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
+				IF new_list OPERATOR(aiusage.=) c.cost THEN
+					new_list := NULL;		-- as the cost, which it stands beside only where it differs
 				END IF;
-				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, k.charge_book,
-					o.provider, o.model, new_usage, o.occurred_at, o.service_tier, o.endpoint, o.region) AS p;
+			END IF;
+			IF books.charge_book IS NOT NULL THEN
+				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, books.charge_book,
+					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
+			ELSIF o.charge IS NOT NULL THEN
+				RAISE EXCEPTION USING ERRCODE = 'UA409',
+					MESSAGE = format('row %s was charged, but no charge book applied to it at %s', o.id, priced_at),
+					DETAIL = 'It may have been booked elsewhere, or the assignment of its book was changed for the past.',
+					HINT = 'Say which book it was: aiusage.assign_book(..., purpose => ''charge'', valid_from => ..., valid_to => ..., force => true).';
 			END IF;
 		END IF;
 
@@ -173,7 +195,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_correct(uuid[], bigint, aiusage.usage, bigint) IS 'Writes the reversal and the corrected row of each original; returns the corrected ids. UA409 when one was corrected already, or was charged by a book that its key no longer has';
+COMMENT ON FUNCTION aiusage.owner_correct(uuid[], bigint, aiusage.usage, bigint) IS 'Writes the reversal and the corrected row of each original; returns the corrected ids. UA409 when one was corrected already, or was charged though no charge book applied to it';
 
 CREATE FUNCTION aiusage.owner_adjust(id uuid, usage aiusage.usage, reason text, ticket text)
 	RETURNS uuid

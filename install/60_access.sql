@@ -70,17 +70,18 @@ AS $$
 
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
-			invoice_period price_book price_version price_provider price_model price_rule price price_import_issue correction',
+			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_import_issue correction',
 			'SELECT', true),
-		('analyst admin approver', 'explain_owner key_record verify storage_version', 'EXECUTE', true),
+		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
 
 		-- administration
 		('admin', 'setting access_grant audit_log', 'SELECT', true),
 		('admin', 'setting', 'UPDATE', true),
 		('admin', 'team cost_center customer api_key key_credential', 'INSERT UPDATE DELETE', true),
-		('admin', 'key_assignment', 'INSERT UPDATE', true),
+		('admin', 'key_assignment price_book_assignment', 'INSERT UPDATE', true),
 		('admin', 'price_book price_version price_provider price_model price_rule price price_import_issue', 'INSERT UPDATE DELETE', true),
-		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move rotate_key
+		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move
+			assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome refresh verify maintain make_partitions summarize', 'EXECUTE', true)

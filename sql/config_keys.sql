@@ -61,7 +61,8 @@ SELECT aiusage.key_record('config-k3') -> 'missing' AS missing;
 -- What the record leaves out is no longer said, but for the status.
 SELECT aiusage.disable_key('config-k1', 'leaked') AS disabled, aiusage.disable_key('config-k1', 'again') AS again;
 SELECT aiusage.put_key('{"key": "config-k1", "class": "staging", "team": "config-payments"}') IS NOT NULL AS assigned;
-SELECT status, status_reason, class, allowed_providers, allowed_models, review_cadence, rotation_due, rotation_owner, price_book
+SELECT status, status_reason, class, allowed_providers, allowed_models, review_cadence, rotation_due, rotation_owner,
+	aiusage.key_record(api_key) ->> 'price_book' AS price_book
 FROM aiusage.api_key WHERE api_key = 'config-k1';
 SELECT aiusage.put_key('{"key": "config-k1", "class": "staging", "status": "active", "team": "config-payments"}') IS NOT NULL AS assigned;
 SELECT status, status_reason, status_changed_at IS NOT NULL AS changed FROM aiusage.api_key WHERE api_key = 'config-k1';

@@ -36,8 +36,16 @@ SELECT api_key, kind, cost, list_cost, charge FROM aiusage.usage_record
 WHERE adjusts IN (aiusage.event_id('books-books-ownm', '2026-10-10 12:00:00+00'), aiusage.event_id('books-books-plainm', '2026-10-10 12:00:00+00'))
 ORDER BY api_key, kind DESC;
 
--- what was charged is not lost when the key has no charge book any more
+-- a key that has lost its books since: the row is corrected at the prices of its own time, whatever applies today
 SELECT aiusage.put_key('{"key": "books-own", "team": "books-own"}') > 0 AS own;
+SELECT cost_book, charge_book FROM aiusage.owner_books_at('books-own', NULL, NULL, clock_timestamp() + interval '1 second');
+SELECT aiusage.adjust((SELECT id FROM aiusage.usage_record WHERE api_key = 'books-own' AND kind = 'usage' AND adjusts IS NOT NULL),
+	'{"input_tokens": 250000}', 'test', 'books-2') AS corrected \gset
+SELECT kind, cost, list_cost, charge FROM aiusage.usage_record WHERE id = :'corrected';
+
+-- charged elsewhere, by a book that these books know nothing of: nobody guesses
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, cost, cost_by_unit, cost_state, charge, assignment, invoice_period)
+SELECT '019baadc-0000-7000-8000-000000000001', 'books-elsewhere', 'books-lab', 'm', '{"input_tokens": 1}', '1 USD', '{"USD": {"input_tokens": 1}}', 'final', '2 EUR', NULL, 124310;
 \set VERBOSITY sqlstate
-SELECT aiusage.adjust((SELECT id FROM aiusage.usage_record WHERE api_key = 'books-own' AND kind = 'usage' AND adjusts IS NOT NULL), '{}', 'test', 'books-2');
+SELECT aiusage.adjust('019baadc-0000-7000-8000-000000000001', '{}', 'test', 'books-2');
 ROLLBACK;

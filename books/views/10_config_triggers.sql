@@ -18,6 +18,7 @@ BEGIN
 			('api_key', 'keys', NULL),
 			('key_assignment', 'keys', 'guard_assignment'),
 			('key_credential', 'keys', NULL),
+			('price_book_assignment', 'keys', 'guard_book_assignment'),
 			('billing_calendar', 'periods', 'guard_calendar'),
 			('invoice_period', 'periods', 'guard_period'),
 			('access_grant', NULL, NULL)
@@ -31,7 +32,7 @@ BEGIN
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_rows BEFORE %s UPDATE OR DELETE ON aiusage.%I '
 				'FOR EACH ROW EXECUTE FUNCTION aiusage.%I()',
-				CASE WHEN t.guard <> 'guard_assignment' THEN 'INSERT OR' END, t.relation, t.guard);
+				CASE WHEN t.guard NOT IN ('guard_assignment', 'guard_book_assignment') THEN 'INSERT OR' END, t.relation, t.guard);
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.%I '
 				'FOR EACH STATEMENT EXECUTE FUNCTION aiusage.%I()', t.relation, t.guard);

@@ -26,18 +26,24 @@ typedef struct AiuAttribution
 	int32		calendar;		/* billing calendar of the assignment's cost center, else the global one */
 	bool		route_allowed;	/* provider, model and endpoint are within the key's lists */
 	const char *refused_part;	/* "provider", "model" or "endpoint" when not */
-	const char *price_book;		/* NUL-terminated, or NULL: the default book */
-	const char *charge_book;	/* NUL-terminated, or NULL: the usage is not charged on */
+	const char *price_book;		/* of the key, customer or team; NUL-terminated, or NULL: the default book */
+	const char *charge_book;	/* likewise, or NULL: the usage is not charged on */
 } AiuAttribution;
 
 /*
  * The names in the result belong to the cache: valid until the next call of
- * aiu_attribute() in this backend.  endpoint->s may be NULL: not said, which
- * is allowed only for a key without a list of endpoints.  A provider or model
- * that is not said is not judged.
+ * aiu_attribute() or aiu_books_at() in this backend.  endpoint->s may be NULL:
+ * not said, which is allowed only for a key without a list of endpoints.  A
+ * provider or model that is not said is not judged.  customer->s NULL: the
+ * assignment's customer.
  */
 extern void aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *model,
-						  const AiuLabel *endpoint, TimestampTz at, AiuAttribution *result);
+						  const AiuLabel *endpoint, const AiuLabel *customer, TimestampTz at,
+						  AiuAttribution *result);
+
+/* Which price books apply to usage under a given assignment (0: unmatched). */
+extern void aiu_books_at(const AiuLabel *key, int64 assignment, const AiuLabel *customer, TimestampTz at,
+						 const char **price_book, const char **charge_book);
 
 /*
  * Billing time.  A period is calendar * AIU_PERIOD_FACTOR + year * 12 +

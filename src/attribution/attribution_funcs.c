@@ -29,6 +29,7 @@ AIU_FUNCTION(aiu_sql_period_starts_at);
 AIU_FUNCTION(aiu_sql_period_ends_at);
 AIU_FUNCTION(aiu_sql_period_status);
 AIU_FUNCTION(aiu_sql_explain_owner);
+AIU_FUNCTION(aiu_sql_books_at);
 
 /* period_of(calendar int, at timestamptz) */
 Datum
@@ -120,7 +121,7 @@ label_arg(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * explain_owner(api_key text, at timestamptz, provider text, model text, endpoint text,
+ * explain_owner(api_key text, at timestamptz, provider text, model text, endpoint text, customer text,
  *				 OUT status text, OUT assignment bigint, OUT calendar int, OUT period int,
  *				 OUT billed_in int, OUT route_allowed boolean, OUT refused_part text,
  *				 OUT price_book text, OUT charge_book text)
@@ -136,6 +137,7 @@ aiu_sql_explain_owner(PG_FUNCTION_ARGS)
 	AiuLabel	provider = label_arg(fcinfo, 2);
 	AiuLabel	model = label_arg(fcinfo, 3);
 	AiuLabel	endpoint = label_arg(fcinfo, 4);
+	AiuLabel	customer = label_arg(fcinfo, 5);
 	TimestampTz at;
 	AiuAttribution a;
 	TupleDesc	tupdesc;
@@ -151,7 +153,7 @@ aiu_sql_explain_owner(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	tupdesc = BlessTupleDesc(tupdesc);
 
-	aiu_attribute(&key, &provider, &model, &endpoint, at, &a);
+	aiu_attribute(&key, &provider, &model, &endpoint, &customer, at, &a);
 
 	values[0] = CStringGetTextDatum(statuses[a.status]);
 	values[1] = Int64GetDatum(a.assignment);
@@ -170,5 +172,37 @@ aiu_sql_explain_owner(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(period);
 	values[4] = Int32GetDatum(billed_in);
 
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
+}
+
+/*
+ * owner_books_at(api_key text, assignment bigint, customer text, at timestamptz,
+ *				  OUT cost_book text, OUT charge_book text)
+ */
+Datum
+aiu_sql_books_at(PG_FUNCTION_ARGS)
+{
+	AiuLabel	key = label_arg(fcinfo, 0);
+	AiuLabel	customer = label_arg(fcinfo, 2);
+	const char *cost_book;
+	const char *charge_book;
+	TupleDesc	tupdesc;
+	Datum		values[2] = {0};
+	bool		nulls[2];
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	tupdesc = BlessTupleDesc(tupdesc);
+
+	aiu_books_at(&key, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), &customer, PG_GETARG_TIMESTAMPTZ(3),
+				 &cost_book, &charge_book);
+	nulls[0] = cost_book == NULL;
+	nulls[1] = charge_book == NULL;
+	if (!nulls[0])
+		values[0] = CStringGetTextDatum(cost_book);
+	if (!nulls[1])
+		values[1] = CStringGetTextDatum(charge_book);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * attribution_internal.h
- *	  What the files of this area share: billing time.
+ *	  What the files of this area share: price books, billing time.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,35 @@
 
 #include "utils/date.h"
 #include "attribution/attribution.h"
+
+/* ---------- book_choice.c ---------- */
+
+typedef enum AiuBookScope
+{
+	AIU_BOOKS_OF_KEY,
+	AIU_BOOKS_OF_CUSTOMER,
+	AIU_BOOKS_OF_TEAM
+} AiuBookScope;
+
+typedef struct AiuBookSpan
+{
+	TimestampTz valid_from;
+	TimestampTz valid_to;		/* exclusive; DT_NOEND: until further notice */
+	bool		charge;			/* what for: the charge, else the cost */
+	const char *book;
+} AiuBookSpan;
+
+typedef struct AiuBookSpans
+{
+	int			nspans;
+	AiuBookSpan *spans;
+} AiuBookSpans;
+
+extern void aiu_books_load(AiuBookScope scope, const AiuLabel *name, AiuBookSpans *books);
+extern void aiu_books_choose(const AiuBookSpans *own, const AiuLabel *customer, const char *team,
+							 TimestampTz at, const char **cost_book, const char **charge_book);
+
+/* ---------- period_cache.c ---------- */
 
 typedef enum AiuPeriodStatus
 {

@@ -46,6 +46,8 @@ typedef struct Assignment
 	TimestampTz valid_to;		/* exclusive; DT_NOEND: until further notice */
 	int64		assignment;
 	int32		calendar;
+	const char *team;			/* may be NULL */
+	AiuLabel	customer;		/* s may be NULL */
 } Assignment;
 
 /* One element of an allow list; a trailing * was cut off and is_prefix set. */
@@ -65,8 +67,7 @@ typedef struct RouteList
 typedef struct KeyInfo
 {
 	AiuKeyStatus status;
-	const char *price_book;
-	const char *charge_book;
+	AiuBookSpans books;
 	RouteList	providers;
 	RouteList	models;
 	RouteList	endpoints;
@@ -109,9 +110,10 @@ static uint64 cache_generation = 0; /* of everything in it; 0: of nothing */
 static SPIPlanPtr load_plan = NULL;
 
 static const char load_query[] =
-"SELECT k.status OPERATOR(pg_catalog.=) 'active', k.price_book, k.charge_book,"
+"SELECT k.status OPERATOR(pg_catalog.=) 'active',"
 "       k.allowed_providers, k.allowed_models, k.allowed_endpoints,"
-"       a.assignment, a.valid_from, a.valid_to, c.calendar"
+"       a.assignment, a.valid_from, a.valid_to, c.calendar,"
+"       a.team, a.customer"
 "  FROM aiusage.api_key AS k"
 "  LEFT JOIN aiusage.key_assignment AS a"
 "    ON a.api_key OPERATOR(pg_catalog.=) k.api_key"
@@ -122,8 +124,8 @@ static const char load_query[] =
 
 enum
 {
-	COL_ACTIVE = 1, COL_PRICE_BOOK, COL_CHARGE_BOOK, COL_PROVIDERS, COL_MODELS, COL_ENDPOINTS,
-	COL_ASSIGNMENT, COL_VALID_FROM, COL_VALID_TO, COL_CALENDAR
+	COL_ACTIVE = 1, COL_PROVIDERS, COL_MODELS, COL_ENDPOINTS,
+	COL_ASSIGNMENT, COL_VALID_FROM, COL_VALID_TO, COL_CALENDAR, COL_TEAM, COL_CUSTOMER
 };
 
 
@@ -224,8 +226,6 @@ load_key(const AiuLabel *key)
 
 		info->status = DatumGetBool(SPI_getbinval(tuple, desc, COL_ACTIVE, &isnull)) ?
 			AIU_KEY_ACTIVE : AIU_KEY_DISABLED;
-		info->price_book = copy_text_column(tuple, desc, COL_PRICE_BOOK);
-		info->charge_book = copy_text_column(tuple, desc, COL_CHARGE_BOOK);
 		copy_route_list(tuple, desc, COL_PROVIDERS, &info->providers);
 		copy_route_list(tuple, desc, COL_MODELS, &info->models);
 		copy_route_list(tuple, desc, COL_ENDPOINTS, &info->endpoints);
@@ -245,6 +245,9 @@ load_key(const AiuLabel *key)
 			a->valid_to = isnull ? DT_NOEND : DatumGetTimestampTz(d);
 			d = SPI_getbinval(tuple, desc, COL_CALENDAR, &isnull);
 			a->calendar = isnull ? AIU_CALENDAR_GLOBAL : DatumGetInt32(d);
+			a->team = copy_text_column(tuple, desc, COL_TEAM);
+			a->customer.s = copy_text_column(tuple, desc, COL_CUSTOMER);
+			a->customer.len = a->customer.s ? strlen(a->customer.s) : 0;
 			info->nassignments++;
 		}
 	}
@@ -279,6 +282,8 @@ find_key(const AiuLabel *key)
 	cache_generation = 0;
 	caller_context = MemoryContextSwitchTo(cache_context);
 	info = load_key(key);
+	if (info->status != AIU_KEY_UNKNOWN)
+		aiu_books_load(AIU_BOOKS_OF_KEY, key, &info->books);
 	kept.s = pnstrdup(key->s, key->len);
 	kept.len = key->len;
 	entry = keytab_insert(cache, kept, &found);
@@ -350,7 +355,7 @@ route_allowed(const RouteList *list, const AiuLabel *label)
 
 void
 aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *model,
-			  const AiuLabel *endpoint, TimestampTz at, AiuAttribution *result)
+			  const AiuLabel *endpoint, const AiuLabel *customer, TimestampTz at, AiuAttribution *result)
 {
 	const KeyInfo *info;
 	const Assignment *a;
@@ -373,8 +378,6 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	AcceptInvalidationMessages();
 	info = find_key(key);
 	result->status = info->status;
-	result->price_book = info->price_book;
-	result->charge_book = info->charge_book;
 
 	a = find_assignment(info, at);
 	if (a != NULL)
@@ -382,6 +385,8 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 		result->assignment = a->assignment;
 		result->calendar = a->calendar;
 	}
+	aiu_books_choose(&info->books, customer->s == NULL && a != NULL ? &a->customer : customer,
+					 a != NULL ? a->team : NULL, at, &result->price_book, &result->charge_book);
 
 	if (provider->s != NULL && !route_allowed(&info->providers, provider))
 		result->refused_part = "provider";
@@ -390,4 +395,70 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	else if (!route_allowed(&info->endpoints, endpoint))
 		result->refused_part = "endpoint";
 	result->route_allowed = result->refused_part == NULL;
+}
+
+/*
+ * Team and customer of an assignment, whoever's key it is: what is corrected
+ * may have been moved to another key's.  Read anew each time; the strings are
+ * in the current memory context.
+ */
+static bool
+read_assignment(int64 number, const char **team, AiuLabel *customer)
+{
+	MemoryContext target = CurrentMemoryContext;
+	AiuOwnerSpi save;
+	Oid			argtypes[1] = {INT8OID};
+	Datum		args[1];
+	bool		found;
+
+	args[0] = Int64GetDatum(number);
+	aiu_owner_spi_begin(&save);
+	if (SPI_execute_with_args("SELECT a.team, a.customer FROM aiusage.key_assignment AS a"
+							  " WHERE a.assignment OPERATOR(pg_catalog.=) $1",
+							  1, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read assignment");
+	found = SPI_processed > 0;
+	if (found)
+	{
+		MemoryContext spi_context = MemoryContextSwitchTo(target);
+
+		*team = copy_text_column(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		customer->s = copy_text_column(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+		customer->len = customer->s ? strlen(customer->s) : 0;
+		MemoryContextSwitchTo(spi_context);
+	}
+	aiu_owner_spi_end(&save);
+	return found;
+}
+
+void
+aiu_books_at(const AiuLabel *key, int64 assignment, const AiuLabel *customer, TimestampTz at,
+			 const char **price_book, const char **charge_book)
+{
+	const char *team = NULL;
+	AiuLabel	said = *customer;
+	AiuLabel	owned = {NULL, 0};
+	const KeyInfo *info;
+	int			i;
+
+	AcceptInvalidationMessages();
+	info = find_key(key);
+	if (assignment != 0)
+	{
+		for (i = info->nassignments - 1; i >= 0; i--)
+		{
+			if (info->assignments[i].assignment == assignment)
+				break;
+		}
+		if (i >= 0)
+		{
+			team = info->assignments[i].team;
+			owned = info->assignments[i].customer;
+		}
+		else if (read_assignment(assignment, &team, &owned))
+			info = find_key(key);	/* the cache may have been emptied meanwhile */
+	}
+	if (said.s == NULL)
+		said = owned;
+	aiu_books_choose(&info->books, &said, team, at, price_book, charge_book);
 }

@@ -303,7 +303,7 @@ attribute(Row *row, const LedgerContext *ctx, AiuAttribution *owner)
 		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
 
 	aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
-				  &row->labels[COL_endpoint], row->occurred_at, owner);
+				  &row->labels[COL_endpoint], &row->labels[COL_customer], row->occurred_at, owner);
 
 	if (likely(spent || (owner->status == AIU_KEY_ACTIVE && owner->route_allowed && owner->assignment != 0)))
 		return;
@@ -538,7 +538,7 @@ keep(Row *row, const LedgerContext *ctx, TimestampTz now)
 		AiuAttribution owner;
 
 		aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
-					  &row->labels[COL_endpoint], row->occurred_at, &owner);
+					  &row->labels[COL_endpoint], &row->labels[COL_customer], row->occurred_at, &owner);
 		SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
 	}
 	if (row->isnull[COL_cost_by_unit])
