@@ -190,8 +190,8 @@ take_labels(Row *row)
 {
 	int			i;
 
-	row->labels[COL_endpoint].s = row->labels[COL_service_tier].s = row->labels[COL_region].s = NULL;
-	row->labels[COL_endpoint].len = row->labels[COL_service_tier].len = row->labels[COL_region].len = 0;
+	row->labels[COL_endpoint].s = row->labels[COL_service_tier].s = row->labels[COL_region].s = row->labels[COL_customer].s = NULL;
+	row->labels[COL_endpoint].len = row->labels[COL_service_tier].len = row->labels[COL_region].len = row->labels[COL_customer].len = 0;
 	for (i = 0; i < lengthof(label_columns); i++)
 	{
 		int			col = label_columns[i];
