@@ -1,6 +1,6 @@
 /*
- * Entities, keys and calendars: the guards of their tables, and the functions
- * on entities.  Keys and periods have pieces of their own.
+ * Entities and keys: the guards of their tables, and the functions on
+ * entities.  Keys and periods have pieces of their own.
  */
 
 -- Guards -----------------------------------------------------------------
@@ -79,137 +79,63 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.guard_assignment() IS 'Trigger: of a key assignment only the end may change, and not once it lies in the past, but to an earlier time (UA403)';
 
-CREATE FUNCTION aiusage.guard_calendar() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	zone text;
-BEGIN
-	IF TG_OP NOT IN ('INSERT', 'UPDATE') THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA403',
-			MESSAGE = 'billing calendars cannot be deleted',
-			DETAIL = 'Their numbers are part of the invoice periods that ledger rows carry.';
-	END IF;
-	zone := (SELECT z.name FROM pg_timezone_names AS z WHERE lower(z.name) = lower(NEW.time_zone) LIMIT 1);
-	IF zone IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = format('time zone "%s" is not known', NEW.time_zone),
-			HINT = 'Use a name from pg_timezone_names, such as Europe/Berlin.';
-	END IF;
-	NEW.time_zone := zone;
-	IF TG_OP = 'INSERT' THEN
-		RETURN NEW;
-	END IF;
-	IF NEW.calendar <> OLD.calendar THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA403',
-			MESSAGE = 'the number of a billing calendar cannot be changed';
-	END IF;
-	IF (NEW.time_zone, NEW.unit, NEW.start_day) IS DISTINCT FROM (OLD.time_zone, OLD.unit, OLD.start_day) THEN
-		-- No row may be stamped by the old calendar once we have looked.
-		LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
-		IF EXISTS (SELECT FROM aiusage.usage_record) OR
-			EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.calendar = OLD.calendar AND p.status <> 'open')
-		THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA409',
-				MESSAGE = format('billing calendar "%s" is in use and cannot be changed', OLD.name),
-				DETAIL = 'The days and periods of what is booked already would no longer be true.',
-				HINT = 'Make another calendar, and let cost centers follow it from now on with aiusage.put_cost_center().';
-		END IF;
-		-- Open periods say nothing but their bounds, which are not true any more.
-		DELETE FROM aiusage.invoice_period AS p WHERE p.calendar = OLD.calendar;
-	END IF;
-	RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION aiusage.guard_calendar() IS 'Trigger: time zones have to be known (UA422); a calendar does not change once usage is booked or a period of it closed (UA409)';
-
-CREATE FUNCTION aiusage.guard_period() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	stages text[] := ARRAY['open', 'closing', 'closed', 'invoiced'];
-BEGIN
-	IF TG_OP = 'INSERT' THEN
-		NEW.calendar := NEW.period / 100000;
-		NEW.label := aiusage.period_label(NEW.period);
-		NEW.starts_on := aiusage.period_starts_on(NEW.period);
-		NEW.ends_on := aiusage.period_ends_on(NEW.period);
-		NEW.starts_at := aiusage.period_starts_at(NEW.period);
-		NEW.ends_at := aiusage.period_ends_at(NEW.period);
-		RETURN NEW;
-	ELSIF TG_OP = 'UPDATE' THEN
-		IF (NEW.period, NEW.calendar, NEW.label, NEW.starts_on, NEW.ends_on, NEW.starts_at, NEW.ends_at)
-			IS DISTINCT FROM
-			(OLD.period, OLD.calendar, OLD.label, OLD.starts_on, OLD.ends_on, OLD.starts_at, OLD.ends_at)
-		THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA403',
-				MESSAGE = format('the bounds of invoice period %s cannot be changed', OLD.label),
-				DETAIL = 'They follow from its calendar.';
-		END IF;
-		IF array_position(stages, NEW.status) < array_position(stages, OLD.status) OR
-			(OLD.closed_at IS NOT NULL AND (NEW.closed_at, NEW.closed_by) IS DISTINCT FROM (OLD.closed_at, OLD.closed_by))
-		THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA403',
-				MESSAGE = format('invoice period %s is %s and cannot be opened again', OLD.label, OLD.status),
-				HINT = 'Corrections are new rows, billed in the next open period.';
-		END IF;
-		RETURN NEW;
-	ELSIF TG_OP = 'DELETE' THEN
-		IF OLD.status = 'open' THEN
-			RETURN OLD;
-		END IF;
-	END IF;
-	RAISE EXCEPTION USING ERRCODE = 'UA403',
-		MESSAGE = 'invoice periods that are closed cannot be deleted',
-		HINT = 'Corrections are new rows, billed in the next open period.';
-END
-$$;
-COMMENT ON FUNCTION aiusage.guard_period() IS 'Trigger: an invoice period has the bounds of its calendar, and its status only moves forward (UA403)';
-
 -- Entities ---------------------------------------------------------------
 
-CREATE FUNCTION aiusage.put_team(team text, name text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION aiusage.calendar_number(name text) RETURNS int
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	number int;
+BEGIN
+	IF calendar_number.name IS NULL THEN
+		RETURN NULL;
+	END IF;
+	number := (SELECT c.calendar FROM aiusage.billing_calendar AS c WHERE c.name = calendar_number.name);
+	IF number IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA404',
+			MESSAGE = format('billing calendar "%s" does not exist', left(calendar_number.name, 64)),
+			HINT = 'aiusage.set_billing_calendar() makes one.';
+	END IF;
+	RETURN number;
+END
+$$;
+COMMENT ON FUNCTION aiusage.calendar_number(text) IS 'Number of the billing calendar of that name; NULL for NULL. Errors: UA404 for an unknown one';
+
+CREATE FUNCTION aiusage.put_team(team text, name text DEFAULT NULL, calendar text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	number int := aiusage.calendar_number(put_team.calendar);
 	changed bigint;
 BEGIN
 	IF put_team.team IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'a team needs an id';
 	END IF;
-	INSERT INTO aiusage.team AS t (team, name)
-	VALUES (put_team.team, coalesce(put_team.name, put_team.team))
-	ON CONFLICT ON CONSTRAINT team_pkey DO UPDATE SET name = put_team.name
-		WHERE t.name <> put_team.name;
+	INSERT INTO aiusage.team AS t (team, name, calendar)
+	VALUES (put_team.team, coalesce(put_team.name, put_team.team), number)
+	ON CONFLICT ON CONSTRAINT team_pkey DO UPDATE
+		SET name = coalesce(put_team.name, t.name), calendar = coalesce(number, t.calendar)
+		WHERE t.name <> put_team.name OR (number IS NOT NULL AND t.calendar IS DISTINCT FROM number);
 	GET DIAGNOSTICS changed = ROW_COUNT;
 	RETURN changed > 0;
 END
 $$;
-COMMENT ON FUNCTION aiusage.put_team(text, text) IS 'Enters a team, or gives it another name; without a name a new team is called by its id and a known one keeps its name. True when something changed. Errors: UA422 for no id, or an over-long or secret-like text';
+COMMENT ON FUNCTION aiusage.put_team(text, text, text) IS 'Enters a team, or changes its name or the billing calendar (by name) that its statements follow from now on; what is NULL stays, a new team without a name is called by its id. True when something changed. Errors: UA404 for an unknown calendar, UA422 for no id, or an over-long or secret-like text';
 
 CREATE FUNCTION aiusage.put_cost_center(cost_center text, name text DEFAULT NULL, calendar text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	number int;
+	number int := aiusage.calendar_number(put_cost_center.calendar);
 	changed bigint;
 BEGIN
 	IF put_cost_center.cost_center IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'a cost center needs an id';
-	END IF;
-	IF put_cost_center.calendar IS NOT NULL THEN
-		number := (SELECT c.calendar FROM aiusage.billing_calendar AS c WHERE c.name = put_cost_center.calendar);
-		IF number IS NULL THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA404',
-				MESSAGE = format('billing calendar "%s" does not exist', put_cost_center.calendar),
-				HINT = 'aiusage.set_billing_calendar() makes one.';
-		END IF;
 	END IF;
 	INSERT INTO aiusage.cost_center AS c (cost_center, name, calendar)
 	VALUES (put_cost_center.cost_center, coalesce(put_cost_center.name, put_cost_center.cost_center), nullif(number, 1))
@@ -223,26 +149,29 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.put_cost_center(text, text, text) IS 'Enters a cost center, or changes its name or the billing calendar (by name) that its usage follows from now on; what is NULL stays. True when something changed. Errors: UA404 for an unknown calendar, UA422 for no id, or an over-long or secret-like text';
 
-CREATE FUNCTION aiusage.put_customer(customer text, name text DEFAULT NULL, plan_tier text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION aiusage.put_customer(customer text, name text DEFAULT NULL, plan_tier text DEFAULT NULL, calendar text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	number int := aiusage.calendar_number(put_customer.calendar);
 	changed bigint;
 BEGIN
 	IF put_customer.customer IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'a customer needs an id';
 	END IF;
-	INSERT INTO aiusage.customer AS c (customer, name, plan_tier)
-	VALUES (put_customer.customer, coalesce(put_customer.name, put_customer.customer), put_customer.plan_tier)
+	INSERT INTO aiusage.customer AS c (customer, name, plan_tier, calendar)
+	VALUES (put_customer.customer, coalesce(put_customer.name, put_customer.customer), put_customer.plan_tier, number)
 	ON CONFLICT ON CONSTRAINT customer_pkey DO UPDATE
 		SET name = coalesce(put_customer.name, c.name),
-			plan_tier = coalesce(put_customer.plan_tier, c.plan_tier)
+			plan_tier = coalesce(put_customer.plan_tier, c.plan_tier),
+			calendar = coalesce(number, c.calendar)
 		WHERE c.name <> put_customer.name OR
-			(put_customer.plan_tier IS NOT NULL AND c.plan_tier IS DISTINCT FROM put_customer.plan_tier);
+			(put_customer.plan_tier IS NOT NULL AND c.plan_tier IS DISTINCT FROM put_customer.plan_tier) OR
+			(number IS NOT NULL AND c.calendar IS DISTINCT FROM number);
 	GET DIAGNOSTICS changed = ROW_COUNT;
 	RETURN changed > 0;
 END
 $$;
-COMMENT ON FUNCTION aiusage.put_customer(text, text, text) IS 'Enters a customer, or changes its name or plan tier; what is NULL stays. True when something changed. Errors: UA422 for no id, or an over-long or secret-like text';
+COMMENT ON FUNCTION aiusage.put_customer(text, text, text, text) IS 'Enters a customer, or changes its name, plan tier or the billing calendar (by name) that its statements follow from now on; what is NULL stays. True when something changed. Errors: UA404 for an unknown calendar, UA422 for no id, or an over-long or secret-like text';

@@ -76,6 +76,9 @@ DECLARE
 	period int;
 	at timestamptz;
 	corrected uuid;
+	new_calendar int := coalesce((SELECT cc.calendar FROM aiusage.key_assignment AS a
+		JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
+		WHERE a.assignment = new_assignment), 1);
 BEGIN
 	-- An older snapshot would not see that another session has just corrected the same row.
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -148,7 +151,7 @@ BEGIN
 		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
 		at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
 		-- in its own calendar, whoever owns the key by now
-		period := CASE WHEN still_open THEN o.invoice_period ELSE aiusage.billed_period(aiusage.period_calendar(o.invoice_period), at) END;
+		period := CASE WHEN still_open THEN o.invoice_period ELSE aiusage.correction_period(aiusage.period_calendar(o.invoice_period), at) END;
 
 		INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
 			price_version, invoice_period, status, stream_state, cost_state, unpriced_reason, kind, attempt, retries, status_code,
@@ -175,10 +178,8 @@ BEGIN
 			o.provider_cost, coalesce(new_assignment, o.assignment), number, o.id,
 			NULL, c.price_version,
 			-- another cost center may have another calendar
-			CASE WHEN new_assignment IS NULL THEN period
-				ELSE aiusage.billed_period(coalesce((SELECT cc.calendar FROM aiusage.key_assignment AS a
-					JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
-					WHERE a.assignment = new_assignment), 1), at) END,
+			CASE WHEN new_assignment IS NULL OR new_calendar = aiusage.period_calendar(period) THEN period
+				ELSE aiusage.correction_period(new_calendar, at) END,
 			o.latency_ms, o.ttft_ms, o.accepted, o.status, o.stream_state,
 			CASE WHEN c.cost IS NULL THEN 'unpriced'
 				WHEN new_usage IS NULL THEN o.cost_state
@@ -337,7 +338,7 @@ BEGIN
 		status, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id, customer,
 		workflow, endpoint, service_tier, region)
 	VALUES (outcome, at, clock_timestamp(), aiusage.amount(0, aiusage.currency(o.cost_by_unit)), o.assignment, number, o.id,
-		CASE WHEN still_open THEN o.invoice_period ELSE aiusage.billed_period(aiusage.period_calendar(o.invoice_period), at) END, owner_record_outcome.accepted,
+		CASE WHEN still_open THEN o.invoice_period ELSE aiusage.correction_period(aiusage.period_calendar(o.invoice_period), at) END, owner_record_outcome.accepted,
 		o.status, 'final', 'outcome', o.attempt, o.api_key, o.provider, o.model, '{}', format('{"%s": {}}', aiusage.currency(o.cost_by_unit))::aiusage.unit_costs,
 		o.request_id, o.operation_id, o.user_id, o.customer, o.workflow, o.endpoint, o.service_tier, o.region);
 	UPDATE aiusage.correction AS x SET row_count = 1 WHERE x.correction = number;

@@ -199,14 +199,11 @@ BEGIN
 			min(r.id::text) FILTER (WHERE r.kind IN ('usage', 'reversal') AND (
 				(r.cost IS NULL) <> (r.cost_state = 'unpriced')
 				OR (r.unpriced_reason IS NOT NULL) <> (r.cost_state = 'unpriced'))) AS states_first,
-			count(*) FILTER (WHERE c.calendar IS NULL
-				OR r.invoice_period % 100000 NOT BETWEEN 1 * 12 AND 8333 * 12) AS periods,
-			min(r.id::text) FILTER (WHERE c.calendar IS NULL
-				OR r.invoice_period % 100000 NOT BETWEEN 1 * 12 AND 8333 * 12) AS periods_first,
+			count(*) FILTER (WHERE NOT aiusage.period_exists(r.invoice_period)) AS periods,
+			min(r.id::text) FILTER (WHERE NOT aiusage.period_exists(r.invoice_period)) AS periods_first,
 			count(*) FILTER (WHERE r.assignment IS NOT NULL AND a.assignment IS NULL) AS assignments,
 			min(r.id::text) FILTER (WHERE r.assignment IS NOT NULL AND a.assignment IS NULL) AS assignments_first
 		FROM aiusage.usage_record r
-		LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000
 		LEFT JOIN aiusage.key_assignment a ON a.assignment = r.assignment
 	) w
 	CROSS JOIN LATERAL (VALUES

@@ -63,7 +63,7 @@ AS $$
 			customer_usage workflow_usage usage_hourly usage_daily line_items customer_charges', 'SELECT', false),
 		('customer', 'customer_charges', 'SELECT', false),
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
-			visible_customer_charges period_of billed_period period_label period_starts_on period_ends_on period_starts_at
+			visible_customer_charges period_of billed_period correction_period period_exists period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
 		-- not members: they would be shown the rates of every book
 		('analyst admin approver', 'price_usage explain_price explain_price_under explain_row', 'EXECUTE', false),
@@ -73,6 +73,10 @@ AS $$
 			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_import_issue correction',
 			'SELECT', true),
 		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
+
+		-- calendars, closing, statements
+		('analyst admin approver', 'billing_boundary', 'SELECT', true),
+		('admin', 'calendar_number add_billing_period start_closing', 'EXECUTE', true),
 
 		-- administration
 		('admin', 'setting access_grant audit_log', 'SELECT', true),

@@ -195,10 +195,10 @@ SELECT aiusage.set_billing_calendar('global', 'Asia/Tokyo');
 UPDATE aiusage.setting SET value = 'Asia/Tokyo' WHERE name = 'time_zone';
 \echo :SQLSTATE
 -- what comes after closed exists already; what still takes usage, too
-UPDATE aiusage.invoice_period SET status = 'invoiced' WHERE period = 124286;
+UPDATE aiusage.invoice_period SET status = 'invoiced', invoiced_at = now(), invoiced_by = 'me' WHERE period = 124286;
 SELECT aiusage.period_status(124286);
 SELECT aiusage.ensure_period(124290);
-UPDATE aiusage.invoice_period SET status = 'closing' WHERE period = 124290;
+SELECT aiusage.start_closing(124290, 'tomorrow') > now() AS in_grace;
 SELECT aiusage.period_status(124290), aiusage.billed_period(1, '2024-03-15Z');
 SELECT operation, old ->> 'status' AS old, new ->> 'status' AS new, new ->> 'reason' AS reason FROM aiusage.audit_log
 WHERE relation = 'invoice_period' AND '124286' IN (old ->> 'period', new ->> 'period') ORDER BY entry;

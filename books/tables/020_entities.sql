@@ -8,11 +8,13 @@
 CREATE TABLE aiusage.team (
 	team text PRIMARY KEY CHECK (octet_length(team) BETWEEN 1 AND 256),
 	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256),
+	calendar int,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE aiusage.team IS 'Teams that usage is attributed to';
 COMMENT ON COLUMN aiusage.team.team IS 'Id, at most 256 bytes; never changes';
 COMMENT ON COLUMN aiusage.team.name IS 'Name for people; may change at any time';
+COMMENT ON COLUMN aiusage.team.calendar IS 'Billing calendar by whose days its statements are made; NULL: its usage is in the statements of the periods it is invoiced in';
 COMMENT ON COLUMN aiusage.team.created_at IS 'When it was entered';
 
 CREATE TABLE aiusage.cost_center (
@@ -31,10 +33,12 @@ CREATE TABLE aiusage.customer (
 	customer text PRIMARY KEY CHECK (octet_length(customer) BETWEEN 1 AND 256),
 	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256),
 	plan_tier text CHECK (octet_length(plan_tier) BETWEEN 1 AND 256),
+	calendar int,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE aiusage.customer IS 'Customers whose use of a product causes usage';
 COMMENT ON COLUMN aiusage.customer.customer IS 'Id, at most 256 bytes; never changes';
 COMMENT ON COLUMN aiusage.customer.name IS 'Name for people; may change at any time';
 COMMENT ON COLUMN aiusage.customer.plan_tier IS 'The plan the customer is on, for limits and charges by plan; NULL: not said';
+COMMENT ON COLUMN aiusage.customer.calendar IS 'Billing calendar by whose days its statements are made; NULL: its usage is in the statements of the periods it is invoiced in';
 COMMENT ON COLUMN aiusage.customer.created_at IS 'When it was entered';

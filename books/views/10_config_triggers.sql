@@ -20,6 +20,7 @@ BEGIN
 			('key_credential', 'keys', NULL),
 			('price_book_assignment', 'keys', 'guard_book_assignment'),
 			('billing_calendar', 'periods', 'guard_calendar'),
+			('billing_boundary', 'periods', 'guard_boundary'),
 			('invoice_period', 'periods', 'guard_period'),
 			('access_grant', NULL, NULL)
 		) AS v (relation, cache, guard)

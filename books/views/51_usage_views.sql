@@ -76,9 +76,10 @@ LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
 		$view$,
 		$view$
 CREATE OR REPLACE VIEW aiusage.invoice_period_usage WITH (security_barrier) AS
-SELECT u.period, to_char(m.first, 'YYYY-MM') AS label,
-	least(m.first + (b.start_day - 1), m.next - 1) AS starts_on,
-	least(m.next + (b.start_day - 1), m.after - 1) AS ends_on,
+SELECT u.period,
+	CASE WHEN e.known THEN aiusage.period_label(u.period::int) END AS label,
+	CASE WHEN e.known THEN aiusage.period_starts_on(u.period::int) END AS starts_on,
+	CASE WHEN e.known THEN aiusage.period_ends_on(u.period::int) END AS ends_on,
 	coalesce(p.status, 'open') AS status,
 	u.team, coalesce(t.name, u.team) AS team_name,
 	u.cost_center, coalesce(c.name, u.cost_center) AS cost_center_name, u.currency,
@@ -97,9 +98,7 @@ FROM (
 	GROUP BY 1, 2, 3, 4
 ) u
 -- a period follows from its number and calendar; it has a row only once something is to be said about it
-CROSS JOIN LATERAL (SELECT make_date((u.period % 100000 / 12)::int, (u.period % 100000 % 12 + 1)::int, 1) AS first) f
-CROSS JOIN LATERAL (SELECT f.first, (f.first + interval '1 month')::date AS next, (f.first + interval '2 months')::date AS after) m
-LEFT JOIN aiusage.billing_calendar b ON b.calendar = u.period / 100000
+CROSS JOIN LATERAL (SELECT aiusage.period_exists(u.period::int) AS known) e
 LEFT JOIN aiusage.invoice_period p ON p.period = u.period
 LEFT JOIN aiusage.team t ON t.team = u.team
 LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
@@ -356,9 +355,9 @@ BEGIN
 			('customer_name', 'Name of the customer today'),
 			('project', 'Project of the assignment; NULL: not said'),
 			('environment', 'Environment of the assignment; NULL: not said'),
-			('period', 'Number of the invoice period: calendar * 100000 + year * 12 + month - 1 of its first day'),
-			('label', 'Year and month of the period''s first day, such as 2023-11'),
-			('starts_on', 'First day of the period, in its calendar''s time zone'),
+			('period', 'Number of the invoice period: calendar * 100000 + its place in the calendar'),
+			('label', 'Name of the period: 2023-11, 2023-Q4, 2023-W47, a first day, or the label it was given'),
+			('starts_on', 'First day of the period, in its calendar''s time zone; NULL: the period is of no calendar'),
 			('ends_on', 'Day after the last day of the period'),
 			('api_key', 'Key, by its label'),
 			('assignment', 'Assignment of the key at the time (aiusage.key_assignment); NULL: unmatched'),

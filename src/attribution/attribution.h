@@ -46,16 +46,19 @@ extern void aiu_books_at(const AiuLabel *key, int64 assignment, const AiuLabel *
 						 const char **price_book, const char **charge_book);
 
 /*
- * Billing time.  A period is calendar * AIU_PERIOD_FACTOR + year * 12 +
- * month - 1 of its first day in the calendar's zone.
+ * Billing time.  The number of a period is calendar * AIU_PERIOD_FACTOR plus
+ * its place in the calendar (calendar.h).
  */
 #define AIU_PERIOD_FACTOR	100000
 #define AIU_CALENDAR_GLOBAL 1
 
 /*
  * The period a row of this calendar and time is billed in: the period the
- * time falls into while that is open, else the next open one.
+ * time falls into while that takes usage, else the next that does.
  */
 extern int32 aiu_invoice_period(int32 calendar, TimestampTz at);
+
+/* The period of a row that comes with one: that, or the next that is not closed. */
+extern int32 aiu_invoice_period_stamped(int32 period);
 
 #endif							/* AIU_ATTRIBUTION_H */

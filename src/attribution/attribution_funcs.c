@@ -13,7 +13,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "attribution/attribution_internal.h"
@@ -22,6 +21,8 @@
 
 AIU_FUNCTION(aiu_sql_period_of);
 AIU_FUNCTION(aiu_sql_billed_period);
+AIU_FUNCTION(aiu_sql_correction_period);
+AIU_FUNCTION(aiu_sql_period_exists);
 AIU_FUNCTION(aiu_sql_period_label);
 AIU_FUNCTION(aiu_sql_period_starts_on);
 AIU_FUNCTION(aiu_sql_period_ends_on);
@@ -45,18 +46,25 @@ aiu_sql_billed_period(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(aiu_invoice_period(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1)));
 }
 
-/* period_label(period int): year and month of the first day */
+/* correction_period(calendar int, at timestamptz): the days of grace do not bind corrections */
+Datum
+aiu_sql_correction_period(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(aiu_invoice_period_stamped(aiu_period_of(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1))));
+}
+
+/* period_exists(period int) */
+Datum
+aiu_sql_period_exists(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(aiu_period_exists(PG_GETARG_INT32(0)));
+}
+
+/* period_label(period int) */
 Datum
 aiu_sql_period_label(PG_FUNCTION_ARGS)
 {
-	AiuPeriodBounds bounds;
-	int			year;
-	int			month;
-	int			day;
-
-	aiu_period_bounds(PG_GETARG_INT32(0), &bounds);
-	j2date(bounds.starts_on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%04d-%02d", year, month)));
+	PG_RETURN_TEXT_P(cstring_to_text(aiu_period_label(PG_GETARG_INT32(0))));
 }
 
 Datum

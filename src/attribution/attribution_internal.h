@@ -8,8 +8,8 @@
 #ifndef AIU_ATTRIBUTION_INTERNAL_H
 #define AIU_ATTRIBUTION_INTERNAL_H
 
-#include "utils/date.h"
 #include "attribution/attribution.h"
+#include "attribution/calendar.h"
 
 /* ---------- book_choice.c ---------- */
 
@@ -43,25 +43,19 @@ extern void aiu_books_choose(const AiuBookSpans *own, const AiuLabel *customer, 
 typedef enum AiuPeriodStatus
 {
 	AIU_PERIOD_OPEN,
-	AIU_PERIOD_CLOSING,			/* still takes usage */
+	AIU_PERIOD_CLOSING,			/* takes usage until its grace is over, corrections until it is closed */
 	AIU_PERIOD_CLOSED,
 	AIU_PERIOD_INVOICED
 } AiuPeriodStatus;
-
-/* First day and first instant of a period, and of the one after it. */
-typedef struct AiuPeriodBounds
-{
-	DateADT		starts_on;
-	DateADT		ends_on;
-	TimestampTz starts_at;
-	TimestampTz ends_at;
-} AiuPeriodBounds;
 
 /* The period a time falls into, whether open or not. */
 extern int32 aiu_period_of(int32 calendar, TimestampTz at);
 
 /* Errors with UA404 when the period's calendar does not exist, UA422 when it is no period. */
 extern void aiu_period_bounds(int32 period, AiuPeriodBounds *bounds);
+extern char *aiu_period_label(int32 period);
 extern AiuPeriodStatus aiu_period_status(int32 period);
+/* Does a calendar have a period of that number?  No error. */
+extern bool aiu_period_exists(int32 period);
 
 #endif							/* AIU_ATTRIBUTION_INTERNAL_H */

@@ -3,21 +3,18 @@
  * period_cache.c
  *	  Billing time: which invoice period a row belongs to.
  *
- * A period is a month of a calendar: it begins on the calendar's start day
- * (in a shorter month, on that month's last day) at the first instant of that
- * day in the calendar's zone, and its number follows from that day alone, so
- * nothing has to be written before a row can be stamped.
+ * A period's number follows from its calendar and the time alone
+ * (calendar.c), so nothing has to be written before a row can be stamped.
  *
  * Per backend: every calendar with its zone, and every period that the books
  * say something about (few: twelve a year and calendar, and only once they
- * are closed).  Each calendar remembers the bounds of the period it was asked
- * for last, so that a row usually costs two comparisons.  All of it belongs
- * to one generation of the group "periods" (common/catalog.h).
+ * are being closed).  Each calendar remembers the bounds of the period it was
+ * asked for last, so that a row usually costs two comparisons.  All of it
+ * belongs to one generation of the group "periods" (common/catalog.h).
  *
- * A period's bounds are the truth, not the local date: where clocks go back
- * across midnight, a date can come twice.  The first instant counts, and what
- * follows is in the new period even while the local clock shows the day
- * before.
+ * Which period takes a row: the one its time falls into while that is open,
+ * or is closing and its grace is not over; else the next that does.  So in
+ * the days of grace a row looks at the clock, too, and at no other time.
  *
  * Closing against inserts: aiusage.close_period() locks the ledger against
  * writers first, and the invalidation of this cache is sent at its commit,
@@ -30,9 +27,7 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
-#include "pgtime.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -43,21 +38,21 @@
 
 typedef struct Calendar
 {
-	int32		number;
-	int			start_day;
-	pg_tz	   *zone;			/* PostgreSQL's own cache, lives as long as the backend */
+	AiuCalendar c;
 
 	/* the period asked for last: [from, to), empty at first */
 	TimestampTz from;
 	TimestampTz to;
 	int32		period;
 	int32		billed_in;		/* itself, or the next that takes usage */
+	TimestampTz billed_until;	/* ... until the grace of that is over; infinite when it has none */
 } Calendar;
 
 typedef struct KnownPeriod
 {
 	int32		period;
 	AiuPeriodStatus status;
+	TimestampTz grace_until;	/* of one that is closing */
 } KnownPeriod;
 
 /*---- Local variables ----*/
@@ -88,6 +83,57 @@ parse_status(const char *s)
 	return AIU_PERIOD_OPEN;
 }
 
+static AiuCalendarUnit
+parse_unit(const char *s)
+{
+	if (strcmp(s, "quarter") == 0)
+		return AIU_CALENDAR_QUARTER;
+	if (strcmp(s, "week") == 0)
+		return AIU_CALENDAR_WEEK;
+	if (strcmp(s, "custom") == 0)
+		return AIU_CALENDAR_CUSTOM;
+	return AIU_CALENDAR_MONTH;
+}
+
+/* The lists of the custom calendars, in the order of the calendars. */
+static void
+load_boundaries(Calendar *list, int nlist, MemoryContext context)
+{
+	MemoryContext spi_context;
+	uint64		row = 0;
+	bool		isnull;
+	int			i;
+
+	if (SPI_execute("SELECT b.calendar, b.starts_on, b.label FROM aiusage.billing_boundary AS b"
+					" ORDER BY b.calendar, b.starts_on",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the boundaries of billing calendars");
+	spi_context = MemoryContextSwitchTo(context);
+	for (i = 0; i < nlist; i++)
+	{
+		AiuCalendar *c = &list[i].c;
+		uint64		first = row;
+		int			n;
+
+		while (row < SPI_processed &&
+			   DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)) == c->number)
+			row++;
+		if (row == first)
+			continue;
+		c->nstarts = (int) (row - first);
+		c->starts = palloc(sizeof(int) * c->nstarts);
+		c->labels = palloc(sizeof(char *) * c->nstarts);
+		for (n = 0; n < c->nstarts; n++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[first + n];
+
+			c->starts[n] = DatumGetDateADT(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull)) + POSTGRES_EPOCH_JDATE;
+			c->labels[n] = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 3);
+		}
+	}
+	MemoryContextSwitchTo(spi_context);
+}
+
 /*
  * Read the group anew.  Built aside and swapped in, so that an error leaves
  * what was there (which is out of date and will be read again).
@@ -116,7 +162,7 @@ load(uint64 generation)
 	else
 		aiu_owner_spi_begin(&save);
 
-	if (SPI_execute("SELECT c.calendar, c.start_day, c.time_zone"
+	if (SPI_execute("SELECT c.calendar, c.time_zone, c.unit, c.start_day, c.start_month"
 					"  FROM aiusage.billing_calendar AS c ORDER BY c.calendar",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read billing calendars");
@@ -127,11 +173,13 @@ load(uint64 generation)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Calendar   *c = &new_calendars[i];
-		char	   *zone = SPI_getvalue(tuple, desc, 3);
+		AiuCalendar *c = &new_calendars[i].c;
+		char	   *zone = SPI_getvalue(tuple, desc, 2);
 
 		c->number = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
-		c->start_day = DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull));
+		c->unit = parse_unit(SPI_getvalue(tuple, desc, 3));
+		c->start_day = DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
+		c->start_month = DatumGetInt32(SPI_getbinval(tuple, desc, 5, &isnull));
 		c->zone = pg_tzset(zone);
 		if (c->zone == NULL)
 			ereport(ERROR,
@@ -141,8 +189,9 @@ load(uint64 generation)
 					 errhint("Install the time zone data that the books were made with.")));
 	}
 	MemoryContextSwitchTo(spi_context);
+	load_boundaries(new_calendars, new_ncalendars, context);
 
-	if (SPI_execute("SELECT p.period, p.status FROM aiusage.invoice_period AS p"
+	if (SPI_execute("SELECT p.period, p.status, p.grace_until FROM aiusage.invoice_period AS p"
 					" WHERE p.status OPERATOR(pg_catalog.<>) 'open' ORDER BY p.period",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read invoice periods");
@@ -153,9 +202,12 @@ load(uint64 generation)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
+		Datum		grace;
 
 		new_known[i].period = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
 		new_known[i].status = parse_status(SPI_getvalue(tuple, desc, 2));
+		grace = SPI_getbinval(tuple, desc, 3, &isnull);
+		new_known[i].grace_until = isnull ? DT_NOEND : DatumGetTimestampTz(grace);
 	}
 	MemoryContextSwitchTo(spi_context);
 	aiu_owner_spi_end(&save);
@@ -181,34 +233,45 @@ ensure_loaded(void)
 		load(generation);
 }
 
+/* NULL when there is none. */
 static Calendar *
-find_calendar(int32 number)
+lookup_calendar(int32 number)
 {
 	int			low = 0;
 	int			high = ncalendars;
 
-	if (ncalendars > 0 && calendars[0].number == number)
+	if (ncalendars > 0 && calendars[0].c.number == number)
 		return &calendars[0];	/* the global one */
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
 
-		if (calendars[middle].number == number)
+		if (calendars[middle].c.number == number)
 			return &calendars[middle];
-		if (calendars[middle].number < number)
+		if (calendars[middle].c.number < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_AIU_UNKNOWN),
-			 errmsg("billing calendar %d does not exist", number),
-			 errhint("aiusage.set_billing_calendar() makes one.")));
-	return NULL;				/* keep the compiler quiet */
+	return NULL;
 }
 
-static AiuPeriodStatus
-find_status(int32 period)
+static Calendar *
+find_calendar(int32 number)
+{
+	Calendar   *c = lookup_calendar(number);
+
+	if (c == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_UNKNOWN),
+				 errmsg("billing calendar %d does not exist", number),
+				 errhint("aiusage.set_billing_calendar() makes one.")));
+	return c;
+}
+
+/* What is said about a period; NULL: nothing, so it is open. */
+static const KnownPeriod *
+find_known(int32 period)
 {
 	int			low = 0;
 	int			high = nknown;
@@ -218,139 +281,49 @@ find_status(int32 period)
 		int			middle = (low + high) / 2;
 
 		if (known[middle].period == period)
-			return known[middle].status;
+			return &known[middle];
 		if (known[middle].period < period)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return AIU_PERIOD_OPEN;
+	return NULL;
 }
 
-
-/*-------------------------------------------------------------------------
- * Calendar arithmetic.  A month is counted as year * 12 + month - 1.
- *-------------------------------------------------------------------------
- */
-
-/* Month of the first day of the first and last periods there can be. */
-#define MONTH_MIN	(1 * 12)
-#define MONTH_MAX	(8332 * 12 + 11)
-
-static void
-check_month(int month)
+/* This period, or the first after it that is not closed. */
+static int32
+next_not_closed(int32 period)
 {
-	if (month < MONTH_MIN || month > MONTH_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("time is outside the years of billing calendars"),
-				 errdetail("Invoice periods exist for the years 1 to 8332.")));
+	const KnownPeriod *k;
+
+	while ((k = find_known(period)) != NULL && k->status >= AIU_PERIOD_CLOSED)
+		period++;
+	return period;
 }
 
-/* Julian day on which the period of this month begins. */
-static int
-first_day(const Calendar *c, int month)
+/* This period, or the first after it that takes usage now. */
+static int32
+next_taking(int32 period, TimestampTz *until)
 {
-	int			year = month / 12;
-	int			m = month % 12;
+	const KnownPeriod *k;
+	TimestampTz now = 0;
 
-	return date2j(year, m + 1, Min(c->start_day, day_tab[isleap(year)][m]));
-}
-
-/* Local date in the calendar's zone, as a Julian day. */
-static int
-local_day(const Calendar *c, TimestampTz at)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
-
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, c->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
-	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday);
-}
-
-/* Seconds east of Greenwich at an instant. */
-static int64
-offset_at(const Calendar *c, TimestampTz at)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
-
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, c->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
-	return -(int64) tz;
-}
-
-/*
- * The first instant at which the local clock shows this day.
- *
- * Midnight under the offset that is in force a day earlier comes first, and
- * is right unless the clock changes in between; then midnight under the
- * offset of a day later is tried, and where neither exists (clocks that jump
- * over midnight) the day begins at the jump, which is midnight under the
- * earlier offset.
- */
-static TimestampTz
-day_start(const Calendar *c, int julian_day)
-{
-	TimestampTz midnight = (TimestampTz) (julian_day - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
-	TimestampTz before;
-	TimestampTz after;
-
-	before = midnight - offset_at(c, midnight - USECS_PER_DAY) * USECS_PER_SEC;
-	if (local_day(c, before) >= julian_day && local_day(c, before - 1) < julian_day)
-		return before;
-	after = midnight - offset_at(c, midnight + USECS_PER_DAY) * USECS_PER_SEC;
-	if (local_day(c, after) >= julian_day && local_day(c, after - 1) < julian_day)
-		return after;
-	return before;
-}
-
-/* The month whose period a time falls into; sets its bounds. */
-static int
-locate(const Calendar *c, TimestampTz at, TimestampTz *from, TimestampTz *to)
-{
-	int			julian_day;
-	int			year;
-	int			m;
-	int			day;
-	int			month;
-
-	if (TIMESTAMP_NOT_FINITE(at))
-		ereport(ERROR,
-				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("an infinite time is in no invoice period")));
-	julian_day = local_day(c, at);
-	j2date(julian_day, &year, &m, &day);
-	month = year * 12 + m - 1;
-	check_month(month);
-	if (julian_day < first_day(c, month))
-		month--;
-	check_month(month);
-
-	*from = day_start(c, first_day(c, month));
-	*to = day_start(c, first_day(c, month + 1));
-	/* a date that came twice */
-	if (at < *from)
+	*until = DT_NOEND;
+	while ((k = find_known(period)) != NULL)
 	{
-		month--;
-		*to = *from;
-		*from = day_start(c, first_day(c, month));
+		if (k->status == AIU_PERIOD_CLOSING)
+		{
+			if (now == 0)
+				now = GetCurrentTimestamp();
+			if (now < k->grace_until)
+			{
+				*until = k->grace_until;
+				break;
+			}
+		}
+		period++;
 	}
-	else if (at >= *to)
-	{
-		month++;
-		*from = *to;
-		*to = day_start(c, first_day(c, month + 1));
-	}
-	check_month(month);
-	return month;
+	return period;
 }
 
 static Calendar *
@@ -364,15 +337,15 @@ locate_cached(int32 calendar, TimestampTz at)
 	{
 		TimestampTz from;
 		TimestampTz to;
-		int32		period = c->number * AIU_PERIOD_FACTOR + locate(c, at, &from, &to);
+		int			index = aiu_calendar_locate(&c->c, at, &from, &to);
 
-		c->period = period;
-		while (find_status(period) >= AIU_PERIOD_CLOSED)
-			period++;
-		c->billed_in = period;
+		c->period = c->c.number * AIU_PERIOD_FACTOR + index;
+		c->billed_in = next_taking(c->period, &c->billed_until);
 		c->from = from;
 		c->to = to;
 	}
+	else if (unlikely(c->billed_until != DT_NOEND && GetCurrentTimestamp() >= c->billed_until))
+		c->billed_in = next_taking(c->period, &c->billed_until);
 	return c;
 }
 
@@ -383,33 +356,64 @@ aiu_invoice_period(int32 calendar, TimestampTz at)
 }
 
 int32
+aiu_invoice_period_stamped(int32 period)
+{
+	ensure_loaded();
+	return next_not_closed(period);
+}
+
+int32
 aiu_period_of(int32 calendar, TimestampTz at)
 {
 	return locate_cached(calendar, at)->period;
 }
 
-void
-aiu_period_bounds(int32 period, AiuPeriodBounds *bounds)
+bool
+aiu_period_exists(int32 period)
 {
-	int			month = period % AIU_PERIOD_FACTOR;
 	const Calendar *c;
 
 	ensure_loaded();
-	if (period < 0 || month < MONTH_MIN || month > MONTH_MAX)
+	c = period < 0 ? NULL : lookup_calendar(period / AIU_PERIOD_FACTOR);
+	return c != NULL && aiu_calendar_has(&c->c, period % AIU_PERIOD_FACTOR);
+}
+
+/* Calendar of a period that must be one. */
+static const AiuCalendar *
+calendar_of(int32 period)
+{
+	const AiuCalendar *c = NULL;
+
+	ensure_loaded();
+	/* too small to name a calendar: no number of a period at all */
+	if (period >= AIU_PERIOD_FACTOR)
+		c = &find_calendar(period / AIU_PERIOD_FACTOR)->c;
+	if (c == NULL || !aiu_calendar_has(c, period % AIU_PERIOD_FACTOR))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("%d is not the number of an invoice period", period),
 				 errhint("aiusage.period_of(calendar, time) gives the number of the period a time falls into.")));
-	c = find_calendar(period / AIU_PERIOD_FACTOR);
-	bounds->starts_on = first_day(c, month) - POSTGRES_EPOCH_JDATE;
-	bounds->ends_on = first_day(c, month + 1) - POSTGRES_EPOCH_JDATE;
-	bounds->starts_at = day_start(c, first_day(c, month));
-	bounds->ends_at = day_start(c, first_day(c, month + 1));
+	return c;
+}
+
+void
+aiu_period_bounds(int32 period, AiuPeriodBounds *bounds)
+{
+	aiu_calendar_bounds(calendar_of(period), period % AIU_PERIOD_FACTOR, bounds);
+}
+
+char *
+aiu_period_label(int32 period)
+{
+	return aiu_calendar_label(calendar_of(period), period % AIU_PERIOD_FACTOR);
 }
 
 AiuPeriodStatus
 aiu_period_status(int32 period)
 {
+	const KnownPeriod *k;
+
 	ensure_loaded();
-	return find_status(period);
+	k = find_known(period);
+	return k ? k->status : AIU_PERIOD_OPEN;
 }

@@ -541,6 +541,9 @@ keep(Row *row, const LedgerContext *ctx, TimestampTz now)
 					  &row->labels[COL_endpoint], &row->labels[COL_customer], row->occurred_at, &owner);
 		SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
 	}
+	else
+		/* kept as it comes, but no row lands in a period that is closed here */
+		SET(row, invoice_period, Int32GetDatum(aiu_invoice_period_stamped(DatumGetInt32(row->values[COL_invoice_period]))));
 	if (row->isnull[COL_cost_by_unit])
 	{
 		/* line items must add up to the cost; of no money, or none known, they are none */
