@@ -218,6 +218,11 @@ BEGIN
 		converted := aiusage.convert_genai_prices(catalog);
 		providers := converted.providers;
 		issues := converted.issues;
+	ELSIF format = 'litellm' THEN
+		converted := aiusage.convert_litellm(catalog);
+		providers := converted.providers;
+		issues := converted.issues;
+		header := '{}';			-- the catalogue has none: its members are models
 	ELSIF format = 'aiusage' THEN
 		PERFORM aiusage.check_members('the catalogue', catalog, '{"format": "string", "format_version": "number", "currency": "string",
 			"source": "string", "version": "string", "date": "string", "providers": "array!"}', NULL, NULL);
@@ -228,9 +233,9 @@ BEGIN
 	ELSE
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('unknown format of prices "%s"', format),
-			HINT = 'Formats are genai-prices and aiusage.';
+			HINT = 'Formats are genai-prices, litellm and aiusage.';
 	END IF;
-	IF book_currency <> coalesce(header ->> 'currency', CASE format WHEN 'genai-prices' THEN 'USD' ELSE book_currency END) THEN
+	IF book_currency <> coalesce(header ->> 'currency', CASE WHEN format IN ('genai-prices', 'litellm') THEN 'USD' ELSE book_currency END) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('the catalogue''s prices are in %s, book "%s" is in %s', coalesce(header ->> 'currency', 'USD'), book, book_currency),
 			HINT = 'Import them into a book of that currency.';
@@ -277,4 +282,4 @@ BEGIN
 	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION aiusage.import_prices(text, text, jsonb, timestamptz, text) IS 'Makes and publishes a version of a book from a catalogue (format genai-prices or aiusage) and returns it; the same catalogue again makes none and returns the newest version. What cannot be represented is in aiusage.price_import_issue. Errors: UA404 unknown book; UA422 unknown format, other currency, or a malformed catalogue, of which nothing is imported';
+COMMENT ON FUNCTION aiusage.import_prices(text, text, jsonb, timestamptz, text) IS 'Makes and publishes a version of a book from a catalogue (format genai-prices, litellm or aiusage) and returns it; the same catalogue again makes none and returns the newest version. What cannot be represented is in aiusage.price_import_issue. Errors: UA404 unknown book; UA422 unknown format, other currency, or a malformed catalogue, of which nothing is imported';

@@ -103,7 +103,7 @@ FROM unnest(ARRAY['{}', '{"prices": [{}]}', '{"prices": [{"unit": "input_tokens"
 	'{"rule": 1.5, "prices": []}', '{"weekdays": ["x"], "prices": []}', '{"time_zone": "Mars", "prices": []}', '{"time_from": "25:00", "time_to": "26:00", "prices": []}', '{"starts_at": "never", "prices": []}', '{"price": []}']::jsonb[]) AS p;
 SELECT pricing_refused('aiusage', '{"format": "aiusage", "format_version": 2, "providers": []}'), pricing_refused('aiusage', '{"format": "litellm", "providers": []}'), pricing_refused('aiusage', '[]'),
 	pricing_refused('aiusage', '{"date": "yesterday", "providers": []}');
-SELECT pricing_refused('aiusage', '{"providers": []}') AS empty, pricing_refused('litellm', '{}') AS format, pricing_refused('genai-prices', '[]', 'pricing_no_such_book') AS book,
+SELECT pricing_refused('aiusage', '{"providers": []}') AS empty, pricing_refused('csv', '{}') AS format, pricing_refused('genai-prices', '[]', 'pricing_no_such_book') AS book,
 	pricing_refused('genai-prices', pricing_genai('{"input_mtok": 1}'), 'pricing_import_eur') AS currency, pricing_refused(NULL, '[]') AS nulls;
 SELECT count(*) = :before AS nothing_half_imported FROM aiusage.price_version WHERE book LIKE 'pricing_import%';
 SELECT count(*) AS without_version FROM aiusage.price_provider AS p WHERE NOT EXISTS (SELECT FROM aiusage.price_version AS v WHERE v.version = p.version);

@@ -141,7 +141,7 @@ COMMENT ON COLUMN aiusage.price_rule.model IS 'Its model entry.';
 COMMENT ON COLUMN aiusage.price_rule.rule IS 'Number of the rule in the model; among equally specific ones that apply the highest wins.';
 COMMENT ON COLUMN aiusage.price_rule.service_tier IS 'Service tier as served (letter case aside) it applies to, for example batch; * is any tier; NULL: the standard tier only.';
 COMMENT ON COLUMN aiusage.price_rule.endpoint IS 'Endpoint it applies to (letter case aside); NULL: any.';
-COMMENT ON COLUMN aiusage.price_rule.region IS 'Region it applies to (letter case aside); NULL: any.';
+COMMENT ON COLUMN aiusage.price_rule.region IS 'Region it applies to (letter case aside); * is any that the request names and no other rule; NULL: any, also none.';
 COMMENT ON COLUMN aiusage.price_rule.starts_at IS 'First moment it applies; NULL: no limit.';
 COMMENT ON COLUMN aiusage.price_rule.ends_at IS 'First moment it no longer applies; NULL: no limit.';
 COMMENT ON COLUMN aiusage.price_rule.weekdays IS 'ISO weekdays (1 is Monday) in time_zone on which it applies, of the day on which the window begins; NULL: every day.';

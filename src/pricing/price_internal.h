@@ -128,7 +128,7 @@ typedef struct AiuRule
 	int			rule;
 	const char *service_tier;	/* folded; NULL: standard; "*": any */
 	const char *endpoint;		/* folded; NULL: any */
-	const char *region;
+	const char *region;			/* folded; NULL: any; "*": any that is named */
 	TimestampTz starts_at;		/* DT_NOBEGIN: none */
 	TimestampTz ends_at;		/* DT_NOEND: none */
 	uint8		weekdays;		/* bit 0 is Monday; 0x7F: every day */

@@ -93,7 +93,13 @@ rule_fit(const AiuRule *rule, const AiuPriceRequest *req)
 			return -1;
 		fit += 4;
 	}
-	if (rule->region != NULL)
+	if (rule->region != NULL && strcmp(rule->region, "*") == 0)
+	{
+		if (req->region.s == NULL || req->region.len == 0)
+			return -1;
+		fit += 1;				/* any region that is named */
+	}
+	else if (rule->region != NULL)
 	{
 		if (!label_equals(&req->region, rule->region))
 			return -1;

@@ -165,6 +165,11 @@ static const AiuUnit units[] = {
 	{"provisioned_unit_hours", NULL, 1, "provisioned", NULL, NULL, NULL, NULL, NULL},
 	{"cache_token_hours", NULL, 1000000, "cache_storage", NULL, NULL, NULL, NULL, NULL},
 	{"storage_gb_days", NULL, 1, "storage", NULL, NULL, NULL, NULL, NULL},
+
+	/* own: resolutions of film between those above; results asked of a search, which choose its price */
+	{"video_seconds_768p", NULL, 1, "sized_durations", "output", "video", NULL, NULL, "768p"},
+	{"video_seconds_2k", NULL, 1, "sized_durations", "output", "video", NULL, NULL, "2k"},
+	{"search_results", NULL, 1000, "search_results", NULL, NULL, NULL, NULL, NULL},
 };
 
 StaticAssertDecl(lengthof(units) < AIU_UNIT_MAX, "more units than a unit set holds");
