@@ -17,6 +17,7 @@ use File::Temp qw(tempdir);
 my %layer = (
 	common      => 0,
 	types       => 1,
+	extract     => 2,
 	pricing     => 2,
 	attribution => 2,
 	quota       => 3,

@@ -143,6 +143,15 @@ if wants differential && [ -e "$copy/tools/differential.sh" ]; then
 	step "differential pricing test"
 	one differential as_user bash "$copy/tools/differential.sh" || true
 	tail -n 12 "$logs/differential.log" | sed 's/^/    /'
+	step "differential test of extract_usage()"
+	# real bodies, where they lie beside the checkout
+	sample=$source_dir/../shared/data/provider_bodies_sample.json
+	if [ -e "$sample" ]; then
+		cp "$sample" "$tmp/sample.json"
+		chmod 644 "$tmp/sample.json"
+	fi
+	one extract as_user bash "$copy/tools/extract.sh" $([ ! -e "$tmp/sample.json" ] || echo "$tmp/sample.json") || true
+	tail -n 2 "$logs/extract.log" | sed 's/^/    /'
 fi
 if wants demo; then
 	step "demo"
