@@ -15,6 +15,8 @@
 #include "common/catalog.h"
 #include "common/guc.h"
 #include "common/xact_state.h"
+#include "attribution/attribution.h"
+#include "pricing/pricing.h"
 
 AIU_MODULE_MAGIC;
 
@@ -26,4 +28,5 @@ _PG_init(void)
 	aiu_guc_init();
 	aiu_catalog_init();
 	aiu_xact_init();
+	aiu_price_may_use_hook = aiu_access_may_use_book;
 }

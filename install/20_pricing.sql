@@ -19,7 +19,31 @@ CREATE FUNCTION aiusage.explain_price_under(version int, provider text, model te
 	RETURNS TABLE (unit text, quantity numeric, rate numeric, per numeric, amount numeric, currency text, version int, rule text, why text)
 	LANGUAGE c STABLE PARALLEL UNSAFE ROWS 4
 	AS 'MODULE_PATHNAME', 'aiu_explain_price_under';
-COMMENT ON FUNCTION aiusage.explain_price_under(int, text, text, aiusage.usage, timestamptz, text, text, text) IS 'explain_price() under one given price version, whatever is effective: what a ledger row was booked by, or what a draft would make of it. Errors: UA404 unknown version';
+COMMENT ON FUNCTION aiusage.explain_price_under(int, text, text, aiusage.usage, timestamptz, text, text, text) IS 'explain_price() under one given price version, whatever is effective: what a ledger row was booked by, or what a draft would make of it; what its book inherits is that of now. Errors: UA404 unknown version';
+
+CREATE FUNCTION aiusage.explain_rules(provider text, model text, at timestamptz,
+		service_tier text DEFAULT NULL, endpoint text DEFAULT NULL, region text DEFAULT NULL, book text DEFAULT NULL,
+		known_at timestamptz DEFAULT NULL)
+	RETURNS TABLE (book text, version int, provider text, model text, rule int, names text, applies boolean, chosen boolean, why text)
+	LANGUAGE c STABLE PARALLEL UNSAFE ROWS 4
+	AS 'MODULE_PATHNAME', 'aiu_explain_rules';
+COMMENT ON FUNCTION aiusage.explain_rules(text, text, timestamptz, text, text, text, text, timestamptz) IS 'The rules that explain_price() considers for such a request, a row each: where it is from (book, version, provider, model entry), its number, what it is limited to, whether it applies, whether it was chosen, and why or why not. A request that leads to no rules gives one row that says why. known_at: by what was published by then. Errors: UA404 unknown book';
+
+-- What was believed on a day: prices by the versions that had been published by then.
+
+CREATE FUNCTION aiusage.price_usage_known_at(known_at timestamptz, provider text, model text, usage aiusage.usage, at timestamptz,
+		service_tier text DEFAULT NULL, endpoint text DEFAULT NULL, region text DEFAULT NULL, book text DEFAULT NULL)
+	RETURNS aiusage.amount
+	LANGUAGE c STABLE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_price_usage_known_at';
+COMMENT ON FUNCTION aiusage.price_usage_known_at(timestamptz, text, text, aiusage.usage, timestamptz, text, text, text, text) IS 'price_usage() as it was known at a time: only versions that had been published by then count. NULL: unpriced, as far as was known';
+
+CREATE FUNCTION aiusage.explain_price_known_at(known_at timestamptz, provider text, model text, usage aiusage.usage, at timestamptz,
+		service_tier text DEFAULT NULL, endpoint text DEFAULT NULL, region text DEFAULT NULL, book text DEFAULT NULL)
+	RETURNS TABLE (unit text, quantity numeric, rate numeric, per numeric, amount numeric, currency text, version int, rule text, why text)
+	LANGUAGE c STABLE PARALLEL UNSAFE ROWS 4
+	AS 'MODULE_PATHNAME', 'aiu_explain_price_known_at';
+COMMENT ON FUNCTION aiusage.explain_price_known_at(timestamptz, text, text, aiusage.usage, timestamptz, text, text, text, text) IS 'explain_price() as it was known at a time: only versions that had been published by then count';
 
 -- Checks of the price tables.
 

@@ -80,10 +80,17 @@ BEGIN
 	PERFORM aiusage.refuse_secret('source', NEW.source);
 	PERFORM aiusage.refuse_secret('note', NEW.note);
 	IF NEW.status = 'published' THEN
-		IF NOT EXISTS (SELECT FROM aiusage.price_model AS m WHERE m.version = NEW.version) THEN
+		IF NOT EXISTS (SELECT FROM aiusage.price_model AS m WHERE m.version = NEW.version)
+			AND NOT EXISTS (SELECT FROM aiusage.price_override AS o WHERE o.version = NEW.version) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
 				MESSAGE = format('price version %s has no models', NEW.version),
-				HINT = 'Add providers, models, rules and prices to the draft first.';
+				HINT = 'Add providers, models, rules and prices to the draft first, or overrides of what its book inherits.';
+		END IF;
+		IF EXISTS (SELECT FROM aiusage.price_override AS o WHERE o.version = NEW.version)
+			AND NOT EXISTS (SELECT FROM aiusage.price_book AS b WHERE b.book = NEW.book AND b.inherits IS NOT NULL) THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA422',
+				MESSAGE = format('price version %s overrides prices, but book "%s" inherits none', NEW.version, NEW.book),
+				HINT = 'Name the book it inherits from in aiusage.price_book, or give the version models of its own.';
 		END IF;
 		-- One publication of a book at a time: its order decides which version is the newest.
 		PERFORM 1 FROM aiusage.price_book AS b WHERE b.book = NEW.book FOR NO KEY UPDATE;
@@ -112,7 +119,7 @@ BEGIN
 		LOOP
 			PERFORM aiusage.refuse_unless_draft(found.version, found.status, found.book);
 		END LOOP;
-		IF TG_TABLE_NAME = 'price_rule' THEN
+		IF TG_TABLE_NAME IN ('price_rule', 'price_override') THEN
 			PERFORM aiusage.refuse_secret('note', n.note) FROM new_rows AS n WHERE n.note IS NOT NULL;
 		END IF;
 	END IF;

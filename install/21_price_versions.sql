@@ -46,11 +46,14 @@ BEGIN
 		SELECT made, p.provider, p.model, p.rule, p.unit, p.rate, p.per, p.tier_start, p.tier_metric, p.tier_inclusive,
 			p.min_quantity, p.quantity_step
 		FROM aiusage.price AS p WHERE p.version = copy_from;
+		INSERT INTO aiusage.price_override (version, override, provider, model, unit, service_tier, kind, value, per, note)
+		SELECT made, o.override, o.provider, o.model, o.unit, o.service_tier, o.kind, o.value, o.per, o.note
+		FROM aiusage.price_override AS o WHERE o.version = copy_from;
 	END IF;
 	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION aiusage.draft_prices(text, timestamptz, text, int) IS 'Begins a draft of a book''s prices, empty or as a copy of a version, and returns its version number. Edit price_provider, price_model, price_rule and price, then publish_prices(). Errors: UA404 unknown book or version, UA422';
+COMMENT ON FUNCTION aiusage.draft_prices(text, timestamptz, text, int) IS 'Begins a draft of a book''s prices, empty or as a copy of a version, and returns its version number. Edit price_provider, price_model, price_rule, price and price_override, then publish_prices(). Errors: UA404 unknown book or version, UA422';
 
 CREATE FUNCTION aiusage.publish_prices(version int) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -105,6 +108,7 @@ AS $$
 DECLARE
 	header jsonb;
 	providers jsonb;
+	overrides jsonb;
 BEGIN
 	SELECT jsonb_strip_nulls(jsonb_build_object('format', 'aiusage', 'format_version', 1, 'currency', b.currency,
 			'source', v.source, 'version', v.source_version, 'date', v.source_date))
@@ -154,7 +158,12 @@ BEGIN
 	FROM aiusage.price_provider AS p LEFT JOIN models AS m ON m.provider = p.provider
 	WHERE p.version = export_prices.version;
 
-	RETURN header || jsonb_build_object('providers', providers);
+	overrides := (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('override', o.override, 'provider', o.provider, 'model', o.model,
+			'unit', o.unit, 'service_tier', o.service_tier, 'kind', o.kind, 'value', trim_scale(o.value),
+			'per', CASE WHEN o.kind = 'rate' THEN trim_scale(o.per) END, 'note', o.note)) ORDER BY o.override)
+		FROM aiusage.price_override AS o WHERE o.version = export_prices.version);
+	RETURN header || jsonb_build_object('providers', providers)
+		|| CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END;
 END
 $$;
 COMMENT ON FUNCTION aiusage.export_prices(int) IS 'A price version, whatever its status, in the aiusage format, which import_prices() reads without loss; rates in the currency it names. Errors: UA404 unknown version';
@@ -164,8 +173,12 @@ CREATE FUNCTION aiusage.prices_checksum(version int) RETURNS text
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
 AS $$
+DECLARE
+	content jsonb := aiusage.export_prices(version);
 BEGIN
-	RETURN encode(sha256(convert_to((aiusage.export_prices(version) -> 'providers')::text, 'UTF8')), 'hex');
+	RETURN encode(sha256(convert_to(CASE WHEN content ? 'overrides'
+		THEN jsonb_build_object('providers', content -> 'providers', 'overrides', content -> 'overrides')
+		ELSE content -> 'providers' END::text, 'UTF8')), 'hex');
 END
 $$;
 COMMENT ON FUNCTION aiusage.prices_checksum(int) IS 'SHA-256, in hexadecimal, of what a price version holds: equal for equal content. Errors: UA404 unknown version';

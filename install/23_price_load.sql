@@ -180,6 +180,37 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.load_prices(int, jsonb) IS 'Fills a draft with providers in the aiusage format. Errors: UA422 a malformed catalogue, UA403 the version is not a draft';
 
+CREATE FUNCTION aiusage.load_overrides(version int, overrides jsonb) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item jsonb;
+	detail text;
+BEGIN
+	IF jsonb_typeof(overrides) IS DISTINCT FROM 'array' THEN
+		PERFORM aiusage.refuse_catalogue('expected an array of overrides', NULL, NULL, 'overrides');
+	END IF;
+	FOR item IN SELECT o.value FROM jsonb_array_elements(overrides) AS o LOOP
+		PERFORM aiusage.check_members('an override', item, '{"override": "number", "provider": "string", "model": "string", "unit": "string",
+			"service_tier": "string", "kind": "string!", "value": "number!", "per": "number", "note": "string"}', item ->> 'provider', item ->> 'model');
+	END LOOP;
+	INSERT INTO aiusage.price_override (version, override, provider, model, unit, service_tier, kind, value, per, note)
+	SELECT load_overrides.version, coalesce((o.value ->> 'override')::int, o.n::int - 1), o.value ->> 'provider', o.value ->> 'model',
+		o.value ->> 'unit', o.value ->> 'service_tier', o.value ->> 'kind', (o.value ->> 'value')::numeric,
+		coalesce((o.value ->> 'per')::numeric, 1), o.value ->> 'note'
+	FROM jsonb_array_elements(overrides) WITH ORDINALITY AS o (value, n);
+EXCEPTION
+	WHEN check_violation OR unique_violation OR not_null_violation OR data_exception THEN
+		GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = format('invalid price catalogue: %s', SQLERRM),
+			DETAIL = coalesce(nullif(detail, ''), 'A value of the catalogue has the wrong form.'),
+			HINT = 'Nothing was imported.';
+END
+$$;
+COMMENT ON FUNCTION aiusage.load_overrides(int, jsonb) IS 'Fills a draft with overrides of inherited prices, in the aiusage format. Errors: UA422 a malformed catalogue, UA403 the version is not a draft';
+
 CREATE FUNCTION aiusage.import_prices(book text, format text, catalog jsonb, effective_from timestamptz DEFAULT now(), label text DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -188,11 +219,12 @@ CREATE FUNCTION aiusage.import_prices(book text, format text, catalog jsonb, eff
 	SET DateStyle = 'ISO'
 AS $$
 DECLARE
-	header jsonb := CASE jsonb_typeof(catalog) WHEN 'object' THEN catalog - 'providers' ELSE '{}' END;
+	header jsonb := CASE jsonb_typeof(catalog) WHEN 'object' THEN catalog - ARRAY['providers', 'overrides'] ELSE '{}' END;
 	book_currency text;
 	newest record;
 	converted record;
 	providers jsonb;
+	overrides jsonb := '[]';
 	issues jsonb[] := '{}';
 	dated date;
 	made int;
@@ -225,11 +257,12 @@ BEGIN
 		header := '{}';			-- the catalogue has none: its members are models
 	ELSIF format = 'aiusage' THEN
 		PERFORM aiusage.check_members('the catalogue', catalog, '{"format": "string", "format_version": "number", "currency": "string",
-			"source": "string", "version": "string", "date": "string", "providers": "array!"}', NULL, NULL);
+			"source": "string", "version": "string", "date": "string", "providers": "array!", "overrides": "array"}', NULL, NULL);
 		IF coalesce(header ->> 'format', 'aiusage') <> 'aiusage' OR coalesce((header ->> 'format_version')::numeric, 1) <> 1 THEN
 			PERFORM aiusage.refuse_catalogue('it is of another format, or of a later version of it', NULL, NULL, 'format');
 		END IF;
 		providers := catalog -> 'providers';
+		overrides := coalesce(nullif(nullif(catalog -> 'overrides', 'null'), '[]'), overrides);
 	ELSE
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('unknown format of prices "%s"', format),
@@ -259,7 +292,12 @@ BEGIN
 		UPDATE aiusage.price_version AS v
 		SET source = coalesce(header ->> 'source', import_prices.format), source_version = header ->> 'version', source_date = dated
 		WHERE v.version = made;
-		PERFORM aiusage.load_prices(made, providers);
+		IF overrides <> '[]' THEN
+			PERFORM aiusage.load_overrides(made, overrides);
+		END IF;
+		IF overrides = '[]' OR providers <> '[]' THEN
+			PERFORM aiusage.load_prices(made, providers);
+		END IF;
 		IF newest.version IS NOT NULL
 			AND import_prices.effective_from >= newest.effective_from
 			AND import_prices.effective_from < coalesce(newest.effective_to, 'infinity')

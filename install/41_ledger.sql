@@ -62,11 +62,11 @@ CREATE FUNCTION aiusage.captured()
 COMMENT ON FUNCTION aiusage.captured() IS 'What the trigger made of the rows that this session has sent since aiusage.capture_start(), in order: a gateway may not read costs, so aiusage.ingest() answers from here. Says nothing about whether a row was stored';
 
 CREATE FUNCTION aiusage.owner_price_row(version int, book text, provider text, model text, usage aiusage.usage, at timestamptz,
-		service_tier text, endpoint text, region text,
+		service_tier text, endpoint text, region text, known_at timestamptz DEFAULT NULL,
 		OUT cost aiusage.amount, OUT cost_by_unit aiusage.unit_costs, OUT price_version int, OUT unpriced_reason text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_price_row';
-COMMENT ON FUNCTION aiusage.owner_price_row(int, text, text, text, aiusage.usage, timestamptz, text, text, text) IS 'Cost of a usage under a given price version (NULL: the one in force in the book at that time), as a ledger row holds it; for corrections';
+COMMENT ON FUNCTION aiusage.owner_price_row(int, text, text, text, aiusage.usage, timestamptz, text, text, text, timestamptz) IS 'Cost of a usage under a given price version (NULL: the one in force in the book at that time), as a ledger row holds it; known_at: of what else is in force, only what had been published by then. For corrections';
 
 CREATE FUNCTION aiusage.partition_ranges()
 	RETURNS TABLE (partition regclass, lower_at timestamptz, upper_at timestamptz)

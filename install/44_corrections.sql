@@ -68,6 +68,7 @@ DECLARE
 	books record;
 	moved record;
 	priced_at timestamptz;
+	known_at timestamptz;
 	earlier uuid;
 	new_list aiusage.amount;
 	new_charge aiusage.amount;
@@ -97,11 +98,13 @@ BEGIN
 					WHERE r.adjusts = o.id AND r.kind = 'usage' LIMIT 1));
 		END IF;
 
-		-- What the row is a correction of says when the usage was: its books and rates are those of that time.
+		-- What the row is a correction of says when the usage was: its books are those of that time, its rates
+		-- those that were known when it was booked.
 		priced_at := o.occurred_at;
+		known_at := o.recorded_at;
 		earlier := o.adjusts;
 		WHILE earlier IS NOT NULL LOOP
-			SELECT u.occurred_at, u.adjusts INTO priced_at, earlier FROM aiusage.usage_record AS u WHERE u.id = earlier;
+			SELECT u.occurred_at, u.recorded_at, u.adjusts INTO priced_at, known_at, earlier FROM aiusage.usage_record AS u WHERE u.id = earlier;
 		END LOOP;
 		SELECT b.* INTO books FROM aiusage.owner_books_at(o.api_key, o.assignment, o.customer, priced_at) AS b;
 
@@ -114,25 +117,25 @@ BEGIN
 				SELECT b.* INTO moved FROM aiusage.owner_books_at(o.api_key, new_assignment, o.customer, priced_at) AS b;
 				IF moved.charge_book IS DISTINCT FROM books.charge_book THEN
 					new_charge := (SELECT p.cost FROM aiusage.owner_price_row(NULL, moved.charge_book,
-						o.provider, o.model, o.usage, priced_at, o.service_tier, o.endpoint, o.region) AS p
+						o.provider, o.model, o.usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p
 						WHERE moved.charge_book IS NOT NULL);
 				END IF;
 			END IF;
 		ELSE
 			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version, books.cost_book,
-				o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
+				o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
 			new_list := NULL;
 			new_charge := NULL;
 			IF o.list_cost IS NOT NULL OR books.cost_book IS NOT NULL THEN
 				SELECT p.cost INTO new_list FROM aiusage.owner_price_row(NULL, NULL,
-					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
+					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
 				IF new_list OPERATOR(aiusage.=) c.cost THEN
 					new_list := NULL;		-- as the cost, which it stands beside only where it differs
 				END IF;
 			END IF;
 			IF books.charge_book IS NOT NULL THEN
 				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, books.charge_book,
-					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region) AS p;
+					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
 			ELSIF o.charge IS NOT NULL THEN
 				RAISE EXCEPTION USING ERRCODE = 'UA409',
 					MESSAGE = format('row %s was charged, but no charge book applied to it at %s', o.id, priced_at),

@@ -65,12 +65,13 @@ AS $$
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
 			visible_customer_charges period_of billed_period correction_period period_exists period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
-		-- not members: they would be shown the rates of every book
-		('analyst admin approver', 'price_usage explain_price explain_price_under explain_row', 'EXECUTE', false),
+		-- of books, those of their scope, the default and the list book
+		('analyst admin approver member', 'price_usage explain_price explain_price_under explain_rules price_usage_known_at
+			explain_price_known_at explain_row', 'EXECUTE', false),
 
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
-			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_import_issue correction',
+			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction',
 			'SELECT', true),
 		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
 
@@ -83,11 +84,11 @@ AS $$
 		('admin', 'setting', 'UPDATE', true),
 		('admin', 'team cost_center customer api_key key_credential', 'INSERT UPDATE DELETE', true),
 		('admin', 'key_assignment price_book_assignment', 'INSERT UPDATE', true),
-		('admin', 'price_book price_version price_provider price_model price_rule price price_import_issue', 'INSERT UPDATE DELETE', true),
+		('admin', 'price_book price_version price_provider price_model price_rule price price_override price_import_issue', 'INSERT UPDATE DELETE', true),
 		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move
 			assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
-			draft_prices publish_prices withdraw_prices import_prices load_prices prices_checksum export_prices default_catalogue extract_usage
+			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome refresh verify maintain make_partitions summarize', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped

@@ -3,6 +3,7 @@
  *
  *     price_book 1-n price_version 1-n price_provider 1-n price_model
  *                                        1-n price_rule 1-n price
+ *                               1-n price_override
  *
  * A version is a whole catalogue.  It starts as a draft, is published once and
  * never changes again (the triggers of books/views/15_price_triggers.sql), so a
@@ -21,7 +22,7 @@ CREATE TABLE aiusage.price_book (
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	created_by	text NOT NULL DEFAULT current_user
 );
-COMMENT ON TABLE aiusage.price_book IS 'A list of prices with a history: list prices, negotiated cost prices, or internal and resale rates (charge). A provider or model that a book does not know is looked up in the book it inherits from.';
+COMMENT ON TABLE aiusage.price_book IS 'A list of prices with a history: list prices, negotiated cost prices, or internal and resale rates (charge). A provider or model that a book does not know is looked up in the book it inherits from, and its overrides apply to what that says.';
 COMMENT ON COLUMN aiusage.price_book.book IS 'Name of the book, at most 256 bytes.';
 COMMENT ON COLUMN aiusage.price_book.kind IS 'list: what a provider publishes; cost: what we pay; charge: what a team or customer is billed.';
 COMMENT ON COLUMN aiusage.price_book.currency IS 'ISO 4217 code of every rate in the book. Cannot change once a version is published.';
@@ -189,6 +190,39 @@ COMMENT ON COLUMN aiusage.price.tier_metric IS 'What is compared with tier_start
 COMMENT ON COLUMN aiusage.price.tier_inclusive IS 'true: reached at tier_start; false: only above it; NULL: the base rate.';
 COMMENT ON COLUMN aiusage.price.min_quantity IS 'Smallest quantity that is billed when the unit was used at all; NULL: none.';
 COMMENT ON COLUMN aiusage.price.quantity_step IS 'The billed quantity is rounded up to a multiple of it; NULL: not rounded.';
+
+CREATE TABLE aiusage.price_override (
+	version			int NOT NULL REFERENCES aiusage.price_version ON DELETE CASCADE,
+	override		int NOT NULL CHECK (override >= 0),
+	provider		text NULL CHECK (octet_length(provider) BETWEEN 1 AND 256),
+	model			text NULL CHECK (octet_length(model) BETWEEN 1 AND 256),
+	unit			text NULL CHECK (unit ~ '^[a-z][a-z0-9_]{0,62}$'),
+	service_tier	text NULL CHECK (octet_length(service_tier) BETWEEN 1 AND 256),
+	kind			text NOT NULL CHECK (kind IN ('rate', 'discount', 'markup', 'fixed')),
+	value			numeric NOT NULL CHECK (value >= 0),
+	per				numeric NOT NULL DEFAULT 1
+					CHECK (per > 0 AND per <= 1000000000000 AND scale(trim_scale(per)) <= 6),
+	note			text NULL CHECK (octet_length(note) <= 1024),
+	PRIMARY KEY (version, override),
+	CONSTRAINT price_override_money CHECK (kind NOT IN ('rate', 'fixed') OR
+		   value <= 1000000000000 AND scale(trim_scale(value)) <= CASE WHEN value < 1000000 THEN 24 ELSE 18 END),
+	CONSTRAINT price_override_discount CHECK (kind <> 'discount' OR value <= 100 AND scale(trim_scale(value)) <= 6),
+	CONSTRAINT price_override_markup CHECK (kind <> 'markup' OR value <= 1000000 AND scale(trim_scale(value)) <= 6),
+	CONSTRAINT price_override_rate_names_unit CHECK (kind <> 'rate' OR unit IS NOT NULL),
+	CONSTRAINT price_override_fixed_names_no_unit CHECK (kind <> 'fixed' OR unit IS NULL),
+	CONSTRAINT price_override_only_rate_has_per CHECK (kind = 'rate' OR per = 1)
+);
+COMMENT ON TABLE aiusage.price_override IS 'What a version makes of the prices that its book inherits. Of those that concern a request one applies to each unit: the one that names the model, then the provider, then the service tier, then the unit, then the one with the highest number; a fixed price is for the whole request';
+COMMENT ON COLUMN aiusage.price_override.version IS 'The version it belongs to; its book inherits from another.';
+COMMENT ON COLUMN aiusage.price_override.override IS 'Number of the override in the version; of equally specific ones the highest applies.';
+COMMENT ON COLUMN aiusage.price_override.provider IS 'Id of the provider that is asked (letter case aside), which may not be the one whose entry has the price; NULL: any.';
+COMMENT ON COLUMN aiusage.price_override.model IS 'Id of the inherited model entry (letter case aside); a trailing * is a prefix; NULL: any.';
+COMMENT ON COLUMN aiusage.price_override.unit IS 'Unit whose rate it changes; a rate may also add one; NULL: every unit.';
+COMMENT ON COLUMN aiusage.price_override.service_tier IS 'Service tier as served (letter case aside); * is any; NULL: of a discount or markup any, of a rate or fixed price the standard tier only.';
+COMMENT ON COLUMN aiusage.price_override.kind IS 'rate: instead of the inherited rate, its tiers and the multiplier of its rule; discount, markup: value per cent less, or more; fixed: per request, whatever it used.';
+COMMENT ON COLUMN aiusage.price_override.value IS 'rate, fixed: money, in the currency of the book; discount, markup: per cent.';
+COMMENT ON COLUMN aiusage.price_override.per IS 'Quantity of the unit that a rate is for; 1 for the other kinds.';
+COMMENT ON COLUMN aiusage.price_override.note IS 'Free text, for example the contract''s clause; NULL: none.';
 
 CREATE TABLE aiusage.price_import_issue (
 	version		int NOT NULL REFERENCES aiusage.price_version ON DELETE CASCADE,

@@ -17,7 +17,7 @@ DO $triggers$
 DECLARE
 	relation text;
 BEGIN
-	FOREACH relation IN ARRAY ARRAY['price_provider', 'price_model', 'price_rule', 'price', 'price_import_issue'] LOOP
+	FOREACH relation IN ARRAY ARRAY['price_provider', 'price_model', 'price_rule', 'price', 'price_override', 'price_import_issue'] LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS aiusage_guard_insert ON aiusage.%1$I;
 			CREATE TRIGGER aiusage_guard_insert AFTER INSERT ON aiusage.%1$I
 				REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_price_rows();
@@ -28,12 +28,12 @@ BEGIN
 			CREATE TRIGGER aiusage_guard_delete AFTER DELETE ON aiusage.%1$I
 				REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_price_rows();', relation);
 	END LOOP;
-	FOREACH relation IN ARRAY ARRAY['price_book', 'price_version', 'price_provider', 'price_model', 'price_rule', 'price', 'price_import_issue'] LOOP
+	FOREACH relation IN ARRAY ARRAY['price_book', 'price_version', 'price_provider', 'price_model', 'price_rule', 'price', 'price_override', 'price_import_issue'] LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS aiusage_guard_truncate ON aiusage.%1$I;
 			CREATE TRIGGER aiusage_guard_truncate BEFORE TRUNCATE ON aiusage.%1$I
 				FOR EACH STATEMENT EXECUTE FUNCTION aiusage.refuse_price_truncate();', relation);
 	END LOOP;
-	FOREACH relation IN ARRAY ARRAY['price_book', 'price_version', 'price_provider', 'price_model', 'price_rule', 'price'] LOOP
+	FOREACH relation IN ARRAY ARRAY['price_book', 'price_version', 'price_provider', 'price_model', 'price_rule', 'price', 'price_override'] LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS aiusage_audit ON aiusage.%1$I;
 			CREATE TRIGGER aiusage_audit AFTER %2$s ON aiusage.%1$I
 				FOR EACH ROW EXECUTE FUNCTION aiusage.audit_change();

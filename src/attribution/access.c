@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "attribution/attribution.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/owner.h"
@@ -189,4 +190,83 @@ Datum
 aiu_visible_customer_charges(PG_FUNCTION_ARGS)
 {
 	return visible(fcinfo, COL_CUSTOMERS, true);
+}
+
+/* A scope as it is kept: names in one column of the i-th grant, added to the list. */
+static ArrayBuildState *
+add_names(ArrayBuildState *names, uint64 i, int column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &isnull);
+	ArrayIterator iterator;
+	Datum		name;
+
+	if (isnull)
+		return names;
+	iterator = array_create_iterator(DatumGetArrayTypeP(array), 0, NULL);
+	while (array_iterate(iterator, &name, &isnull))
+	{
+		if (!isnull)
+			names = accumArrayResult(names, name, false, TEXTOID, context);
+	}
+	array_free_iterator(iterator);
+	return names;
+}
+
+/*
+ * May the caller be told the prices of a book?  Those who see everything may
+ * (book NULL: is the caller one of them); others only when it is assigned to
+ * what their scopes name: teams, customers, or keys while these own them.
+ */
+bool
+aiu_access_may_use_book(const char *book, int len)
+{
+	static const char query[] =
+		"SELECT EXISTS (SELECT FROM aiusage.price_book_assignment AS b"
+		"  WHERE b.book OPERATOR(pg_catalog.=) $1 AND (b.valid_to IS NULL OR b.valid_from OPERATOR(pg_catalog.<) b.valid_to)"
+		"  AND (b.team OPERATOR(pg_catalog.=) ANY ($2) OR b.customer OPERATOR(pg_catalog.=) ANY ($4) OR EXISTS"
+		"   (SELECT FROM aiusage.key_assignment AS a WHERE a.api_key OPERATOR(pg_catalog.=) b.api_key"
+		"    AND pg_catalog.tstzrange(a.valid_from, a.valid_to) OPERATOR(pg_catalog.&&) pg_catalog.tstzrange(b.valid_from, b.valid_to)"
+		"    AND (a.team OPERATOR(pg_catalog.=) ANY ($2) OR a.cost_center OPERATOR(pg_catalog.=) ANY ($3)"
+		"     OR a.customer OPERATOR(pg_catalog.=) ANY ($4)))))";
+	MemoryContext context = CurrentMemoryContext;
+	Oid			role = GetUserId();
+	Oid			argtypes[4] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	ArrayBuildState *names[3];
+	Datum		args[4];
+	AiuOwnerSpi save;
+	bool		result = false;
+	bool		isnull;
+	uint64		i;
+	int			c;
+
+	if (has_privs_of_role(role, aiu_catalog_books_owner()) ||
+		has_privs_of_role(role, ROLE_PG_READ_ALL_DATA))
+		return true;
+
+	for (c = 0; c < 3; c++)
+		names[c] = initArrayResult(TEXTOID, context, false);
+	begin_grants(&save);
+	for (i = 0; i < SPI_processed && !result; i++)
+	{
+		GrantKind	kind = held_grant(i, role);
+
+		if (kind == READS_NOTHING || kind == READS_CHARGES)
+			continue;
+		result = kind == READS_ALL_WITHOUT_SCOPE && column_is_null(i, COL_TEAMS) &&
+			column_is_null(i, COL_COST_CENTERS) && column_is_null(i, COL_CUSTOMERS);
+		for (c = 0; c < 3; c++)
+			names[c] = add_names(names[c], i, COL_TEAMS + c, context);
+	}
+	if (!result && book != NULL)
+	{
+		args[0] = PointerGetDatum(cstring_to_text_with_len(book, len));
+		for (c = 0; c < 3; c++)
+			args[c + 1] = makeArrayResult(names[c], context);
+		if (SPI_execute_with_args(query, 4, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
+			elog(ERROR, "could not read price book assignments");
+		result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	aiu_owner_spi_end(&save);
+	return result;
 }

@@ -61,4 +61,10 @@ extern int32 aiu_invoice_period(int32 calendar, TimestampTz at);
 /* The period of a row that comes with one: that, or the next that is not closed. */
 extern int32 aiu_invoice_period_stamped(int32 period);
 
+/*
+ * May the current user be told the prices of a book (NULL: of every book)?
+ * Reads the books each time.
+ */
+extern bool aiu_access_may_use_book(const char *book, int len);
+
 #endif							/* AIU_ATTRIBUTION_H */

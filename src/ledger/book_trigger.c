@@ -355,20 +355,34 @@ amount_datum(int128 value, AiuCurrency currency)
 }
 
 /*
- * The same usage in another book, or NULL where that has no price.  What a key
- * with price books of its own costs at list, and what it is charged at.
+ * The same usage in another book, or NULL where that has no price: what it
+ * costs at list, and what it is charged at.
  */
 static AiuAmount *
-price_in_book(AiuPriceRequest *req, const char *book)
+price_in_book(AiuPriceRequest *req, const char *book, int len)
 {
 	AiuPriceResult result;
 
 	req->book.s = book;
-	req->book.len = book ? strlen(book) : 0;
+	req->book.len = len;
 	aiu_price(req, &result);
 	if (result.unpriced != AIU_PRICED || result.cost >= AIU_LEDGER_COST_MAX)
 		return NULL;
 	return amount_datum(result.cost, result.currency);
+}
+
+/* What it costs at list, or NULL where that is no other amount. */
+static AiuAmount *
+list_price(AiuPriceRequest *req, const AiuPriceResult *result)
+{
+	AiuLabel	list;
+	AiuAmount  *amount;
+
+	aiu_price_list_book(&list);
+	amount = price_in_book(req, list.s, list.len);
+	if (amount != NULL && aiu_amount_value(amount) == result->cost && aiu_amount_currency(amount) == result->currency)
+		return NULL;
+	return amount;
 }
 
 static void
@@ -409,11 +423,10 @@ price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceR
 		SET(row, cost, PointerGetDatum(amount_datum(result->cost, result->currency)));
 		SET(row, cost_by_unit, PointerGetDatum(aiu_unit_costs_build(result->currency, result->components, result->ncomponents)));
 		SET(row, cost_state, ObjectIdGetDatum(estimated ? ctx->cost_estimated : ctx->cost_final));
-		if (unlikely(owner->price_book != NULL))
+		if (unlikely(owner->price_book != NULL || !result->is_list))
 		{
-			amount = price_in_book(&req, NULL);
-			if (amount != NULL &&
-				(aiu_amount_value(amount) != result->cost || aiu_amount_currency(amount) != result->currency))
+			amount = list_price(&req, result);
+			if (amount != NULL)
 				SET(row, list_cost, PointerGetDatum(amount));
 		}
 	}
@@ -425,7 +438,7 @@ price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceR
 	}
 	if (unlikely(owner->charge_book != NULL))
 	{
-		amount = price_in_book(&req, owner->charge_book);
+		amount = price_in_book(&req, owner->charge_book, strlen(owner->charge_book));
 		if (amount != NULL)
 			SET(row, charge, PointerGetDatum(amount));
 	}

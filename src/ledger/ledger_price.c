@@ -36,10 +36,11 @@ text_arg(FunctionCallInfo fcinfo, int n)
 
 /*
  * owner_price_row(version int, book text, provider text, model text, usage aiusage.usage, at timestamptz,
- *				   service_tier text, endpoint text, region text,
+ *				   service_tier text, endpoint text, region text, known_at timestamptz,
  *				   OUT cost aiusage.amount, OUT cost_by_unit aiusage.unit_costs, OUT price_version int,
  *				   OUT unpriced_reason text)
  *		version NULL: the one that applies at that time in the book.
+ *		known_at NULL: by all that is published, else by what was by then.
  */
 Datum
 aiu_price_row(PG_FUNCTION_ARGS)
@@ -49,6 +50,7 @@ aiu_price_row(PG_FUNCTION_ARGS)
 	AiuPriceResult result;
 	AiuAmount	cost;
 	AiuCurrency currency;
+	TimestampTz known_at;
 	Datum		values[4] = {0};
 	bool		nulls[4] = {true, false, true, true};
 
@@ -68,10 +70,11 @@ aiu_price_row(PG_FUNCTION_ARGS)
 	req.endpoint = text_arg(fcinfo, 7);
 	req.region = text_arg(fcinfo, 8);
 
+	known_at = PG_ARGISNULL(9) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(9);
 	if (PG_ARGISNULL(0))
-		aiu_price(&req, &result);
+		aiu_price_known_at(&req, known_at, &result);
 	else
-		aiu_price_under_version(&req, PG_GETARG_INT32(0), &result);
+		aiu_price_under_version(&req, PG_GETARG_INT32(0), known_at, &result);
 	if (result.unpriced == AIU_PRICED && unlikely(result.cost >= AIU_LEDGER_COST_MAX))
 		result.unpriced = AIU_UNPRICED_OVERFLOW;
 

@@ -3,21 +3,19 @@
  * price.c
  *	  aiu_price(): from a request to its cost.
  *
- *     book -> version effective at the time -> provider -> model -> rule
- *          -> leafs of the usage -> components -> cost
+ *     book -> version effective at the time -> provider -> model -> overrides
+ *          -> rule -> leafs of the usage -> components -> cost
  *
  * A book that has no version, provider or model for the request is continued
- * by the book it inherits from.  Of the reasons that the books of the chain
- * give, the one that got furthest is reported.
+ * by the book it inherits from, whose prices its overrides may change.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "pricing/price_internal.h"
+#include "utils/timestamp.h"
 
-static void price_under(const AiuPriceRequest *req, int32 version, AiuPriceResult *result, AiuPriceTrace *trace);
-static int32 version_at(const AiuBookEntry *book, TimestampTz at);
+#include "pricing/price_internal.h"
 
 static const char *const unpriced_labels[] = {
 	NULL, "no_price_version", "unknown_provider", "unknown_model", "no_prices", "no_rule",
@@ -30,19 +28,6 @@ aiu_unpriced_label(AiuUnpriced reason)
 	return unpriced_labels[reason];
 }
 
-static inline int32
-version_at(const AiuBookEntry *book, TimestampTz at)
-{
-	int			i;
-
-	for (i = 0; i < book->nspans; i++)
-	{
-		if (at >= book->spans[i].from && at < book->spans[i].to)
-			return book->spans[i].version;
-	}
-	return 0;
-}
-
 static inline void
 clear_result(AiuPriceResult *result)
 {
@@ -50,6 +35,7 @@ clear_result(AiuPriceResult *result)
 	result->unit = 0;
 	result->unit_name = NULL;
 	result->unit_namelen = 0;
+	result->is_list = false;
 	result->unit_missing = false;
 	result->currency = 0;
 	result->version = 0;
@@ -57,145 +43,166 @@ clear_result(AiuPriceResult *result)
 	result->ncomponents = 0;
 }
 
-/* Everything of the result but the currency. */
-static void
-price_under(const AiuPriceRequest *req, int32 version, AiuPriceResult *result, AiuPriceTrace *trace)
+/* The cache has begun, and nothing in it is dropped meanwhile. */
+static inline void
+price_in_book(const AiuPriceRequest *req, AiuBookEntry *book, const AiuVersionEntry *instead, TimestampTz known_at,
+			  AiuPriceResult *result, AiuPriceTrace *trace)
 {
-	const AiuResolved *resolved = aiu_price_cache_resolve(version, req);
+	const AiuResolved *resolved;
 	const AiuRule *rule;
 
-	result->version = version;
+	result->currency = book->currency;
+	result->is_list = book->is_list;
 	if (trace != NULL)
+		trace->book = book;
+	if (likely(book->inherits == NULL))
 	{
-		trace->resolved = resolved;
-		trace->rule = NULL;
+		int32		version = instead != NULL ? instead->version : aiu_price_version_at(book, req->at, known_at);
+
+		if (version == 0)
+			return;				/* AIU_UNPRICED_NO_VERSION */
+		resolved = aiu_price_cache_resolve(version, NULL, req);
 	}
-	if (resolved->unpriced != AIU_PRICED)
+	else
+	{
+		const AiuPriceLine *line = aiu_price_cache_line(book, req->at, known_at, instead);
+
+		resolved = aiu_price_cache_resolve(line->id, line, req);
+		if (trace != NULL)
+			trace->book = resolved->book;
+	}
+
+	result->version = resolved->version;
+	if (trace != NULL)
+		trace->resolved = resolved;
+	if (unlikely(resolved->unpriced != AIU_PRICED))
 	{
 		result->unpriced = resolved->unpriced;
 		return;
 	}
 	rule = aiu_price_select_rule(resolved, req->at);
-	if (rule == NULL)
+	if (unlikely(rule == NULL))
 	{
 		result->unpriced = AIU_UNPRICED_RULE;
 		return;
 	}
 	if (trace != NULL)
+	{
 		trace->rule = rule;
+		if (req->usage == NULL)
+			return;				/* only the rules are asked for */
+	}
 	aiu_price_eval(rule, req->usage, result, trace != NULL ? trace->detail : NULL);
 }
 
-void
-aiu_price_traced(const AiuPriceRequest *req, AiuPriceResult *result, AiuPriceTrace *trace)
+static AiuBookEntry *
+book_of_version(const AiuVersionEntry *version)
 {
-	AiuLabel	label = req->book;
-	AiuUnpriced furthest = AIU_PRICED;
-	const AiuBookEntry *furthest_book = NULL;
-	const AiuResolved *furthest_resolved = NULL;
-	int32		furthest_version = 0;
-	int			depth;
+	AiuLabel	label;
 
-	clear_result(result);
-	if (label.s == NULL)
-		aiu_price_default_book(&label);
-	aiu_price_cache_begin();
-	if (trace != NULL)
-	{
-		trace->book = NULL;
-		trace->resolved = NULL;
-		trace->rule = NULL;
-	}
-
-	for (depth = 0; depth < AIU_BOOK_DEPTH; depth++)
-	{
-		const AiuBookEntry *book = aiu_price_cache_book(&label);
-		int32		version;
-
-		if (!book->exists)
-			break;
-		if (result->currency == 0)
-			result->currency = book->currency;
-		if (trace != NULL)
-		{
-			trace->book = book;
-			trace->resolved = NULL;
-		}
-		version = version_at(book, req->at);
-		result->version = version;
-		if (version == 0)
-			result->unpriced = AIU_UNPRICED_NO_VERSION;
-		else
-			price_under(req, version, result, trace);
-		if (result->unpriced == AIU_PRICED || result->unpriced > AIU_UNPRICED_MODEL)
-			return;
-
-		/* the reasons are numbered in the order of the way */
-		if (result->unpriced > furthest)
-		{
-			furthest = result->unpriced;
-			furthest_version = version;
-			if (trace != NULL)
-			{
-				furthest_book = trace->book;
-				furthest_resolved = trace->resolved;
-			}
-		}
-		if (book->inherits == NULL)
-			break;
-		label.s = book->inherits;
-		label.len = strlen(book->inherits);
-	}
-	if (furthest != AIU_PRICED)
-	{
-		result->unpriced = furthest;
-		result->version = furthest_version;
-		if (trace != NULL)
-		{
-			trace->book = furthest_book;
-			trace->resolved = furthest_resolved;
-		}
-	}
+	label.s = version->book;
+	label.len = strlen(version->book);
+	return aiu_price_cache_book(&label);
 }
 
 void
-aiu_price_under_version_traced(const AiuPriceRequest *req, int32 number,
-							   AiuPriceResult *result, AiuPriceTrace *trace)
+aiu_price_traced(const AiuPriceRequest *req, int32 number, TimestampTz known_at,
+				 AiuPriceResult *result, AiuPriceTrace *trace)
 {
-	AiuVersionEntry *version;
+	AiuLabel	label = req->book;
+	AiuVersionEntry *instead = NULL;
+	AiuBookEntry *book;
 
 	clear_result(result);
-	aiu_price_cache_begin();
 	if (trace != NULL)
 	{
 		trace->book = NULL;
 		trace->resolved = NULL;
 		trace->rule = NULL;
 	}
-	version = aiu_price_cache_version(number);
-	if (version->version != 0)
+	if (label.s == NULL && number == 0)
+		aiu_price_default_book(&label);
+	aiu_price_cache_begin();
+	if (unlikely(number != 0))
 	{
-		AiuLabel	label;
-		const AiuBookEntry *book;
-
-		label.s = version->book;
-		label.len = strlen(version->book);
-		book = aiu_price_cache_book(&label);
-		result->currency = book->currency;
-		if (trace != NULL)
-			trace->book = book;
-		price_under(req, number, result, trace);
+		instead = aiu_price_cache_version(number);
+		if (instead->version == 0)
+			return;
+		book = book_of_version(instead);
 	}
+	else
+		book = aiu_price_cache_book(&label);
+	if (book->exists)
+		price_in_book(req, book, instead, known_at, result, trace);
 }
 
 void
 aiu_price(const AiuPriceRequest *req, AiuPriceResult *result)
 {
-	aiu_price_traced(req, result, NULL);
+	aiu_price_traced(req, 0, DT_NOEND, result, NULL);
 }
 
 void
-aiu_price_under_version(const AiuPriceRequest *req, int32 version, AiuPriceResult *result)
+aiu_price_known_at(const AiuPriceRequest *req, TimestampTz known_at, AiuPriceResult *result)
 {
-	aiu_price_under_version_traced(req, version, result, NULL);
+	aiu_price_traced(req, 0, known_at, result, NULL);
+}
+
+void
+aiu_price_under_version(const AiuPriceRequest *req, int32 version, TimestampTz known_at, AiuPriceResult *result)
+{
+	aiu_price_traced(req, version, known_at, result, NULL);
+}
+
+bool
+aiu_price_with_version(const AiuPriceRequest *req, int32 number, bool anyway, AiuPriceResult *result)
+{
+	AiuLabel	label = req->book;
+	AiuVersionEntry *instead;
+	AiuBookEntry *book;
+	int			i;
+
+	clear_result(result);
+	if (label.s == NULL)
+		aiu_price_default_book(&label);
+	aiu_price_cache_begin();
+	instead = aiu_price_cache_version(number);
+	if (instead->version == 0)
+		return false;
+	book = aiu_price_cache_book(&label);
+	for (i = 0; book->exists && i < aiu_price_line_books(book); i++)
+	{
+		if (strcmp(book->line[i]->book, instead->book) == 0)
+			break;
+	}
+	if (!book->exists || i == book->ndepth)
+	{
+		if (!anyway)
+			return false;
+		book = book_of_version(instead);
+	}
+	price_in_book(req, book, instead, DT_NOEND, result, NULL);
+	return true;
+}
+
+void
+aiu_price_list_book(AiuLabel *list)
+{
+	static char name[AIU_LABEL_MAX];	/* outlives the cache */
+	AiuBookEntry *book;
+	int			i;
+
+	aiu_price_default_book(list);
+	aiu_price_cache_begin();
+	book = aiu_price_cache_book(list);
+	for (i = 0; book->exists && i < aiu_price_line_books(book); i++)
+	{
+		if (book->line[i]->is_list)
+		{
+			list->s = name;
+			list->len = book->line[i]->len;
+			memcpy(name, book->line[i]->book, list->len);
+			return;
+		}
+	}
 }

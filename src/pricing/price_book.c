@@ -36,12 +36,12 @@ typedef struct Statement
 } Statement;
 
 static Statement book_statement = {
-	"SELECT b.currency, b.inherits FROM aiusage.price_book b WHERE b.book = $1",
+	"SELECT b.currency, b.inherits, b.kind = 'list' FROM aiusage.price_book b WHERE b.book = $1",
 	1, {TEXTOID}
 };
 
 static Statement spans_statement = {
-	"SELECT v.version, v.effective_from, v.effective_to FROM aiusage.price_version v"
+	"SELECT v.version, v.effective_from, v.effective_to, v.published_at FROM aiusage.price_version v"
 	" WHERE v.book = $1 AND v.status = 'published' ORDER BY v.publication DESC",
 	1, {TEXTOID}
 };
@@ -54,6 +54,15 @@ static Statement version_statement = {
 static Statement providers_statement = {
 	"SELECT p.provider, p.match, p.model_match, p.fallbacks FROM aiusage.price_provider p"
 	" WHERE p.version = $1 ORDER BY p.ordinal",
+	1, {INT4OID}
+};
+
+static Statement overrides_statement = {
+	"SELECT o.override, lower(o.provider COLLATE \"C\"), lower(o.model COLLATE \"C\"), o.unit, lower(o.service_tier COLLATE \"C\"),"
+	" array_position(ARRAY['rate', 'discount', 'markup', 'fixed'], o.kind) - 1, trim_scale(o.value)::text, trim_scale(o.per)::text,"
+	" CASE o.kind WHEN 'discount' THEN trim_scale((100 - o.value) * 0.01)::text"
+	" WHEN 'markup' THEN trim_scale((100 + o.value) * 0.01)::text END"
+	" FROM aiusage.price_override o WHERE o.version = $1 ORDER BY o.override",
 	1, {INT4OID}
 };
 
@@ -135,6 +144,15 @@ bigint_value(uint64 row, int column, int64 otherwise)
 	return isnull ? otherwise : DatumGetInt64(d);
 }
 
+static bool
+bool_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		d = value(row, column, &isnull);
+
+	return !isnull && DatumGetBool(d);
+}
+
 /* In the current memory context; NULL for SQL NULL. */
 static char *
 text_value(uint64 row, int column)
@@ -191,6 +209,7 @@ aiu_price_load_book(const AiuLabel *label, MemoryContext cxt)
 		old = MemoryContextSwitchTo(cxt);
 		book->inherits = text_value(0, 2);
 		MemoryContextSwitchTo(old);
+		book->is_list = bool_value(0, 3);
 
 		run(&spans_statement, args);
 		book->nspans = SPI_processed;
@@ -202,10 +221,42 @@ aiu_price_load_book(const AiuLabel *label, MemoryContext cxt)
 			span->version = int_value(i, 1, 0);
 			span->from = bigint_value(i, 2, DT_NOBEGIN);
 			span->to = bigint_value(i, 3, DT_NOEND);
+			span->published = bigint_value(i, 4, DT_NOBEGIN);
 		}
 	}
 	aiu_owner_spi_end(&save);
 	return book;
+}
+
+/* Of the SPI result, into the current memory context. */
+static void
+load_overrides(AiuVersionEntry *version)
+{
+	uint64		i;
+
+	version->noverrides = SPI_processed;
+	version->overrides = palloc0(sizeof(AiuOverride) * Max(SPI_processed, 1));
+	for (i = 0; i < SPI_processed; i++)
+	{
+		AiuOverride *o = &version->overrides[i];
+
+		o->number = int_value(i, 1, 0);
+		o->provider = text_value(i, 2);
+		o->model = text_value(i, 3);
+		if (o->model != NULL)
+		{
+			o->model_len = strlen(o->model);
+			o->model_prefix = o->model[o->model_len - 1] == '*';
+			if (o->model_prefix)
+				o->model_len--;
+		}
+		o->unit = text_value(i, 4);
+		o->service_tier = text_value(i, 5);
+		o->kind = (AiuOverrideKind) int_value(i, 6, 0);
+		o->value = text_value(i, 7);
+		o->per = text_value(i, 8);
+		o->factor = text_value(i, 9);
+	}
 }
 
 AiuVersionEntry *
@@ -261,6 +312,11 @@ aiu_price_load_version(int32 number, MemoryContext cxt)
 					p->fallbacks[k] = TextDatumGetCString(elems[k]);
 			}
 		}
+		MemoryContextSwitchTo(old);
+
+		run(&overrides_statement, args);
+		old = MemoryContextSwitchTo(cxt);
+		load_overrides(version);
 		MemoryContextSwitchTo(old);
 	}
 	aiu_owner_spi_end(&save);
@@ -339,7 +395,6 @@ aiu_price_load_model(AiuVersionEntry *version, AiuProviderEntry *provider,
 	AiuOwnerSpi save;
 	Datum		args[3];
 	MemoryContext old;
-	AiuPriceRow *rows;
 	uint64		nprices;
 	uint64		i;
 	int			r;
@@ -363,31 +418,31 @@ aiu_price_load_model(AiuVersionEntry *version, AiuProviderEntry *provider,
 	run(&prices_statement, args);
 	nprices = SPI_processed;
 	old = MemoryContextSwitchTo(cxt);
-	rows = palloc0(sizeof(AiuPriceRow) * Max(nprices, 1));
 	i = 0;
 	for (r = 0; r < model->nrules; r++)
 	{
 		AiuRule    *rule = &model->rules[r];
-		int			n = 0;
+		uint64		end = i;
 
-		for (; i < nprices && int_value(i, 1, -1) == rule->rule; i++)
+		while (end < nprices && int_value(end, 1, -1) == rule->rule)
+			end++;
+		rule->rows = palloc0(sizeof(AiuPriceRow) * Max(end - i, 1));
+		for (; i < end; i++)
 		{
-			AiuPriceRow *row = &rows[n++];
-			bool		isnull;
-			Datum		inclusive = value(i, 7, &isnull);
+			AiuPriceRow *row = &rule->rows[rule->nrows++];
 
 			row->unit = text_value(i, 2);
 			row->rate = text_value(i, 3);
 			row->per = text_value(i, 4);
 			row->tier_start = text_value(i, 5);
 			row->tier_metric = text_value(i, 6);
-			row->tier_inclusive = !isnull && DatumGetBool(inclusive);
+			row->tier_inclusive = bool_value(i, 7);
 			row->min_quantity = text_value(i, 8);
 			row->step = text_value(i, 9);
+			row->multiplier = rule->multiplier;
 		}
-		aiu_price_compile(rule, rows, n);
+		aiu_price_compile(rule);
 	}
-	pfree(rows);
 	MemoryContextSwitchTo(old);
 	aiu_owner_spi_end(&save);
 	return model;

@@ -36,6 +36,7 @@
 #define MEMO_LABELS		5
 #define MAX_VERSIONS	32
 #define MAX_BOOKS		256
+#define MAX_LINES		1024
 
 typedef struct MemoEntry
 {
@@ -57,6 +58,7 @@ static AiuBookEntry *books = NULL;
 static int	nbooks = 0;
 static AiuVersionEntry *versions = NULL;
 static int	nversions = 0;
+static int32 last_line = 0;		/* ids of lines, downwards */
 
 static MemoEntry **memo = NULL;
 static uint32 memo_mask = 0;
@@ -72,6 +74,7 @@ static MemoEntry *memo_find(uint32 hash, int32 version, const AiuLabel *const *l
 static void memo_add(MemoEntry *entry);
 static uint32 memo_hash(int32 version, const AiuLabel *const *labels);
 static void resolve(AiuVersionEntry *version, const AiuPriceRequest *req, AiuResolved *result);
+static void resolve_line(const AiuPriceLine *line, const AiuPriceRequest *req, AiuResolved *result);
 static AiuProviderEntry *provider_by_name(AiuVersionEntry *version, const char *s, int len, const char **how);
 static AiuProviderEntry *provider_of_proxy(AiuVersionEntry *version, const char **model, int *modellen, const char **how);
 static AiuModelEntry *own_model(AiuVersionEntry *version, AiuProviderEntry *provider, const char *s, int len, const char **how);
@@ -87,6 +90,7 @@ start_over(uint64 generation)
 	nbooks = 0;
 	versions = NULL;
 	nversions = 0;
+	last_line = 0;
 	memo = NULL;
 	memo_used = 0;
 	cache_full = false;
@@ -133,7 +137,7 @@ aiu_price_default_book(AiuLabel *book)
 
 /* ---------- books and versions ---------- */
 
-const AiuBookEntry *
+AiuBookEntry *
 aiu_price_cache_book(const AiuLabel *label)
 {
 	AiuBookEntry *book;
@@ -260,11 +264,10 @@ memo_add(MemoEntry *entry)
 }
 
 const AiuResolved *
-aiu_price_cache_resolve(int32 number, const AiuPriceRequest *req)
+aiu_price_cache_resolve(int32 number, const AiuPriceLine *line, const AiuPriceRequest *req)
 {
 	const AiuLabel *labels[MEMO_LABELS];
 	MemoEntry  *entry;
-	AiuVersionEntry *version;
 	AiuResolved resolved;
 	uint32		hash;
 	Size		size = 0;
@@ -281,10 +284,16 @@ aiu_price_cache_resolve(int32 number, const AiuPriceRequest *req)
 	if (likely(entry != NULL))
 		return &entry->resolved;
 
-	version = aiu_price_cache_version(number);
-	cache_loading = true;
-	resolve(version, req, &resolved);
-	cache_loading = false;
+	if (line != NULL)
+		resolve_line(line, req, &resolved);
+	else
+	{
+		AiuVersionEntry *version = aiu_price_cache_version(number);
+
+		cache_loading = true;
+		resolve(version, req, &resolved);
+		cache_loading = false;
+	}
 
 	for (i = 0; i < MEMO_LABELS; i++)
 		size += labels[i]->s == NULL ? 0 : labels[i]->len;
@@ -455,6 +464,7 @@ resolve(AiuVersionEntry *version, const AiuPriceRequest *req, AiuResolved *resul
 	AiuModelEntry *entry;
 
 	memset(result, 0, sizeof(AiuResolved));
+	result->version = version->version;
 	if (version->version == 0)
 	{
 		result->unpriced = AIU_UNPRICED_NO_VERSION;
@@ -499,4 +509,80 @@ resolve(AiuVersionEntry *version, const AiuPriceRequest *req, AiuResolved *resul
 		entry->compiled = aiu_price_load_model(version, provider, entry, cache_cxt);
 	result->model = entry->compiled;
 	aiu_price_candidates(req, result, cache_cxt);
+}
+
+/*
+ * The first book of the line that knows the provider and the model has the
+ * price; those before it have their overrides of it, the nearest first.  Of the
+ * reasons why none has it, the one that got furthest is kept.
+ */
+static void
+resolve_line(const AiuPriceLine *line, const AiuPriceRequest *req, AiuResolved *result)
+{
+	AiuResolved one;
+	int			n = line->book->ndepth;
+	int			i,
+				j;
+
+	memset(result, 0, sizeof(AiuResolved));
+	for (i = 0; i < n; i++)
+	{
+		if (line->versions[i] == 0)
+		{
+			memset(&one, 0, sizeof(one));
+			one.unpriced = AIU_UNPRICED_NO_VERSION;
+		}
+		else
+		{
+			AiuVersionEntry *version = aiu_price_cache_version(line->versions[i]);
+
+			cache_loading = true;
+			resolve(version, req, &one);
+			cache_loading = false;
+		}
+		one.book = line->book->line[i];
+		/* the reasons are numbered in the order of the way */
+		if (i == 0 || one.unpriced == AIU_PRICED || one.unpriced > result->unpriced)
+			*result = one;
+		if (one.unpriced == AIU_PRICED || one.unpriced > AIU_UNPRICED_MODEL)
+			break;
+	}
+	if (result->unpriced != AIU_PRICED)
+		return;
+
+	for (j = i - 1; j >= 0; j--)
+	{
+		AiuVersionEntry *version;
+		AiuModel   *model;
+
+		if (line->versions[j] == 0)
+			continue;
+		version = aiu_price_cache_version(line->versions[j]);
+		cache_loading = true;
+		model = aiu_price_override(result->model, version, result->provider, &req->service_tier, cache_cxt);
+		if (model != result->model)
+		{
+			if (result->base == NULL)
+			{
+				result->base = result->book;
+				result->base_version = result->version;
+			}
+			result->book = line->book->line[j];
+			result->version = version->version;
+			result->model = model;
+			result->nrules = 0;
+			aiu_price_candidates(req, result, cache_cxt);
+		}
+		cache_loading = false;
+	}
+}
+
+const AiuPriceLine *
+aiu_price_cache_line(AiuBookEntry *book, TimestampTz at, TimestampTz known_at, const AiuVersionEntry *instead)
+{
+	const AiuPriceLine *line = aiu_price_line(book, at, known_at, instead, &last_line, cache_cxt);
+
+	if (unlikely(last_line <= -MAX_LINES))
+		cache_full = true;
+	return line;
 }

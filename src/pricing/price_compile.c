@@ -25,7 +25,7 @@ static bool parse_decimal(const char *text, int128 *value, int *scale);
 static int128 parse_micro(const char *text);
 static int128 gcd128(int128 a, int128 b);
 static bool pow10_128(int exponent, int128 *result);
-static void compile_rate(AiuRate *rate, const char *rate_text, const char *per_text, const char *multiplier);
+static void compile_rate(AiuRate *rate, const AiuPriceRow *row);
 static AiuRuleUnit *find_unit(AiuRule *rule, int unit, const char *name, int namelen);
 static AiuRuleUnit *add_unit(AiuRule *rule, const char *name, int namelen);
 static void add_tier(AiuRule *rule, AiuRuleUnit *ru, const AiuPriceRow *row);
@@ -96,7 +96,7 @@ pow10_128(int exponent, int128 *result)
  * marked: the books' CHECKs let only absurd combinations get there.
  */
 static void
-compile_rate(AiuRate *rate, const char *rate_text, const char *per_text, const char *multiplier)
+compile_rate(AiuRate *rate, const AiuPriceRow *row)
 {
 	int128		r,
 				p,
@@ -111,11 +111,13 @@ compile_rate(AiuRate *rate, const char *rate_text, const char *per_text, const c
 				e;
 
 	memset(rate, 0, sizeof(AiuRate));
-	rate->rate = rate_text;
-	rate->per = per_text;
+	rate->rate = row->rate;
+	rate->per = row->per;
+	rate->multiplier = row->multiplier;
+	rate->how = row->how;
 	rate->overflow = true;
-	if (!parse_decimal(rate_text, &r, &rs) || !parse_decimal(per_text, &p, &ps) || p <= 0 ||
-		(multiplier != NULL && !parse_decimal(multiplier, &m, &ms)))
+	if (!parse_decimal(row->rate, &r, &rs) || !parse_decimal(row->per, &p, &ps) || p <= 0 ||
+		(row->multiplier != NULL && !parse_decimal(row->multiplier, &m, &ms)))
 		return;
 	if (r == 0 || m == 0)
 	{
@@ -260,7 +262,7 @@ add_tier(AiuRule *rule, AiuRuleUnit *ru, const AiuPriceRow *row)
 		tier->terms[i].slot = units[i];
 		tier->terms[i].sign = signs[i];
 	}
-	compile_rate(&tier->rate, row->rate, row->per, rule->multiplier);
+	compile_rate(&tier->rate, row);
 }
 
 static int
@@ -371,7 +373,7 @@ find_gaps(AiuRule *rule)
 /* ---------- the rule ---------- */
 
 void
-aiu_price_compile(AiuRule *rule, const AiuPriceRow *rows, int nrows)
+aiu_price_compile(AiuRule *rule)
 {
 	int			i,
 				t,
@@ -379,9 +381,9 @@ aiu_price_compile(AiuRule *rule, const AiuPriceRow *rows, int nrows)
 
 	rule->slots = palloc0(sizeof(AiuRuleUnit) * AIU_RULE_SLOTS);
 	rule->nslots = 0;
-	for (i = 0; i < nrows; i++)
+	for (i = 0; i < rule->nrows; i++)
 	{
-		const AiuPriceRow *row = &rows[i];
+		const AiuPriceRow *row = &rule->rows[i];
 		AiuRuleUnit *ru = add_unit(rule, row->unit, strlen(row->unit));
 
 		ru->priced = true;
@@ -391,7 +393,7 @@ aiu_price_compile(AiuRule *rule, const AiuPriceRow *rows, int nrows)
 			continue;
 		}
 		ru->has_base = true;
-		compile_rate(&ru->base, row->rate, row->per, rule->multiplier);
+		compile_rate(&ru->base, row);
 		if (row->min_quantity != NULL)
 		{
 			ru->min_quantity = parse_micro(row->min_quantity);

@@ -213,7 +213,7 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 			if (rule->priced_slots & SLOT(slot))
 				continue;
 		}
-		if (unpriced.namelen == 0 && item.unit != requests_unit &&
+		if (unpriced.namelen == 0 && item.unit != requests_unit && !rule->covers_all &&
 			(item.unit == 0 || !sets_overlap(aiu_unit_ancestors(item.unit), &rule->priced)))
 			unpriced = item;
 	}

@@ -19,6 +19,7 @@
 #include "pricing/price_internal.h"
 
 AIU_FUNCTION(aiu_explain_price);
+AIU_FUNCTION(aiu_explain_price_known_at);
 AIU_FUNCTION(aiu_explain_price_under);
 
 #define EXPLAIN_COLUMNS 9		/* unit, quantity, rate, per, amount, currency, version, rule, why */
@@ -50,35 +51,7 @@ rule_text(const AiuPriceTrace *trace)
 
 	initStringInfo(&s);
 	appendStringInfo(&s, "%s/%s #%d", trace->resolved->model->provider, trace->resolved->model->model, rule->rule);
-	if (rule->service_tier != NULL)
-		appendStringInfo(&s, ", service tier %s", rule->service_tier);
-	if (rule->endpoint != NULL)
-		appendStringInfo(&s, ", endpoint %s", rule->endpoint);
-	if (rule->region != NULL)
-		appendStringInfo(&s, ", region %s", rule->region);
-	if (rule->starts_at != DT_NOBEGIN)
-		appendStringInfo(&s, ", from %s", timestamptz_to_str(rule->starts_at));
-	if (rule->ends_at != DT_NOEND)
-		appendStringInfo(&s, ", until %s", timestamptz_to_str(rule->ends_at));
-	if (rule->weekdays != 0x7F)
-	{
-		static const char *const names[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
-		int			d;
-
-		appendStringInfoString(&s, ", on");
-		for (d = 0; d < 7; d++)
-		{
-			if ((rule->weekdays >> d) & 1)
-				appendStringInfo(&s, " %s", names[d]);
-		}
-	}
-	if (rule->has_window)
-		appendStringInfo(&s, ", %02d:%02d to %02d:%02d %s",
-						 (int) (rule->from_usec / USECS_PER_HOUR), (int) (rule->from_usec / USECS_PER_MINUTE % 60),
-						 (int) (rule->to_usec / USECS_PER_HOUR), (int) (rule->to_usec / USECS_PER_MINUTE % 60),
-						 rule->zone == NULL ? "UTC" : pg_get_timezone_name(rule->zone));
-	if (rule->multiplier != NULL)
-		appendStringInfo(&s, ", rates times %s", rule->multiplier);
+	aiu_price_append_limits(&s, rule);
 	return s.data;
 }
 
@@ -98,6 +71,11 @@ append_match(StringInfo s, const AiuPriceRequest *req, const AiuPriceTrace *trac
 					 req->model.len, req->model.s, resolved->model->model, resolved->model_how);
 	if (strcmp(resolved->model->provider, resolved->provider) != 0)
 		appendStringInfo(s, ", found at its fallback provider \"%s\"", resolved->model->provider);
+	if (resolved->base != NULL)
+		appendStringInfo(s, ", inherited from version %d of book \"%s\"", resolved->base_version, resolved->base->book);
+	else if (resolved->book != NULL && req->book.s != NULL &&
+			 (resolved->book->len != req->book.len || memcmp(resolved->book->book, req->book.s, req->book.len) != 0))
+		appendStringInfo(s, ", inherited from book \"%s\"", resolved->book->book);
 }
 
 /* One component: how the quantity and the rate came about. */
@@ -135,7 +113,10 @@ component_why(const AiuPriceRequest *req, const AiuPriceTrace *trace, int i)
 	else if (ru->ntiers > 0)
 		appendStringInfo(&s, "; base rate, %s is not %s %s", ru->tiers[0].metric,
 						 ru->tiers[0].inclusive ? ">=" : ">", ru->tiers[0].start_text);
+	if (d->rate->how != NULL)
+		appendStringInfo(&s, "; %s", d->rate->how);
 	append_match(&s, req, trace);
+	aiu_price_append_considered(&s, req, trace);
 	return s.data;
 }
 
@@ -149,8 +130,8 @@ append_selector(StringInfo s, const AiuLabel *label, const char *otherwise)
 }
 
 /* Why there is no price, and what to do about it. */
-static char *
-unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const AiuPriceTrace *trace)
+char *
+aiu_price_unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const AiuPriceTrace *trace)
 {
 	StringInfoData s;
 	const char *book = trace->book != NULL ? trace->book->book : "";
@@ -214,6 +195,8 @@ unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const Aiu
 			break;
 	}
 	append_match(&s, req, trace);
+	if (result->unpriced == AIU_UNPRICED_RULE)
+		aiu_price_append_considered(&s, req, trace);
 	return s.data;
 }
 
@@ -287,7 +270,7 @@ explain(FunctionCallInfo fcinfo, const AiuPriceRequest *req, const AiuPriceResul
 				}
 			}
 		}
-		values[8] = CStringGetTextDatum(unpriced_why(req, result, trace));
+		values[8] = CStringGetTextDatum(aiu_price_unpriced_why(req, result, trace));
 		nulls[8] = false;
 		put_row(rsinfo, values, nulls);
 		return;
@@ -318,10 +301,10 @@ explain(FunctionCallInfo fcinfo, const AiuPriceRequest *req, const AiuPriceResul
 		const AiuEvalDetail *d = &trace->detail[c];
 		Datum		rate = numeric_from_text(d->rate->rate);
 
-		if (trace->rule->multiplier != NULL)
+		if (d->rate->multiplier != NULL)
 			rate = DirectFunctionCall1(numeric_trim_scale,
 									   DirectFunctionCall2(numeric_mul, rate,
-														   numeric_from_text(trace->rule->multiplier)));
+														   numeric_from_text(d->rate->multiplier)));
 		values[0] = PointerGetDatum(cstring_to_text_with_len(component->name, component->namelen));
 		values[1] = NumericGetDatum(aiu_scaled_to_numeric(d->billed, 6));
 		values[2] = rate;
@@ -333,22 +316,51 @@ explain(FunctionCallInfo fcinfo, const AiuPriceRequest *req, const AiuPriceResul
 	}
 }
 
+void
+aiu_price_explain(FunctionCallInfo fcinfo, const AiuPriceRequest *req, int32 version, TimestampTz known_at)
+{
+	AiuPriceResult result;
+	AiuPriceTrace trace;
+
+	aiu_price_traced(req, version, known_at, &result, &trace);
+	if (result.currency == 0)
+	{
+		if (version == 0)
+			aiu_price_unknown_book(req);
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_UNKNOWN),
+				 errmsg("price version %d does not exist", version),
+				 errhint("See aiusage.price_version for the versions there are.")));
+	}
+	explain(fcinfo, req, &result, &trace);
+}
+
 /* aiusage.explain_price(provider, model, usage, at, service_tier, endpoint, region, book) */
 Datum
 aiu_explain_price(PG_FUNCTION_ARGS)
 {
 	AiuPriceRequest req;
-	AiuPriceResult result;
-	AiuPriceTrace trace;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (aiu_price_request_args(fcinfo, 0, &req))
 	{
 		aiu_price_book_arg(fcinfo, 7, &req);
-		aiu_price_traced(&req, &result, &trace);
-		if (result.currency == 0)
-			aiu_price_unknown_book(&req);
-		explain(fcinfo, &req, &result, &trace);
+		aiu_price_explain(fcinfo, &req, 0, DT_NOEND);
+	}
+	return (Datum) 0;
+}
+
+/* aiusage.explain_price_known_at(known_at, provider, model, usage, at, service_tier, endpoint, region, book) */
+Datum
+aiu_explain_price_known_at(PG_FUNCTION_ARGS)
+{
+	AiuPriceRequest req;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!PG_ARGISNULL(0) && aiu_price_request_args(fcinfo, 1, &req))
+	{
+		aiu_price_book_arg(fcinfo, 8, &req);
+		aiu_price_explain(fcinfo, &req, 0, PG_GETARG_TIMESTAMPTZ(0));
 	}
 	return (Datum) 0;
 }
@@ -358,19 +370,12 @@ Datum
 aiu_explain_price_under(PG_FUNCTION_ARGS)
 {
 	AiuPriceRequest req;
-	AiuPriceResult result;
-	AiuPriceTrace trace;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0) && aiu_price_request_args(fcinfo, 1, &req))
 	{
-		aiu_price_under_version_traced(&req, PG_GETARG_INT32(0), &result, &trace);
-		if (trace.book == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_AIU_UNKNOWN),
-					 errmsg("price version %d does not exist", PG_GETARG_INT32(0)),
-					 errhint("See aiusage.price_version for the versions there are.")));
-		explain(fcinfo, &req, &result, &trace);
+		aiu_price_version_arg(fcinfo, 0);
+		aiu_price_explain(fcinfo, &req, PG_GETARG_INT32(0), DT_NOEND);
 	}
 	return (Datum) 0;
 }

@@ -20,6 +20,7 @@
 #include "pricing/price_internal.h"
 
 AIU_FUNCTION(aiu_price_usage);
+AIU_FUNCTION(aiu_price_usage_known_at);
 AIU_FUNCTION(aiu_price_match_problem);
 AIU_FUNCTION(aiu_price_metric_problem);
 AIU_FUNCTION(aiu_price_time_zone_valid);
@@ -48,6 +49,22 @@ label_arg(FunctionCallInfo fcinfo, int n, const char *what)
 	return label;
 }
 
+/* (at, service_tier, endpoint, region) from argument `first` on */
+static void
+selector_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req)
+{
+	req->book.s = NULL;
+	req->book.len = 0;
+	req->at = PG_GETARG_TIMESTAMPTZ(first);
+	req->service_tier = label_arg(fcinfo, first + 1, "service tier");
+	req->endpoint = label_arg(fcinfo, first + 2, "endpoint");
+	req->region = label_arg(fcinfo, first + 3, "region");
+	if (TIMESTAMP_NOT_FINITE(req->at))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("the time of a usage must be finite")));
+}
+
 /*
  * (provider, model, usage, at, service_tier, endpoint, region) from argument
  * `first` on.  False when one of the first four is NULL.
@@ -55,33 +72,110 @@ label_arg(FunctionCallInfo fcinfo, int n, const char *what)
 bool
 aiu_price_request_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req)
 {
-	int			i;
-
-	for (i = first; i < first + 4; i++)
-	{
-		if (PG_ARGISNULL(i))
-			return false;
-	}
-	req->book.s = NULL;
-	req->book.len = 0;
+	if (PG_ARGISNULL(first) || PG_ARGISNULL(first + 1) || PG_ARGISNULL(first + 2) || PG_ARGISNULL(first + 3))
+		return false;
 	req->provider = label_arg(fcinfo, first, "provider");
 	req->model = label_arg(fcinfo, first + 1, "model");
 	req->usage = PG_GETARG_USAGE_P(first + 2);
-	req->at = PG_GETARG_TIMESTAMPTZ(first + 3);
-	req->service_tier = label_arg(fcinfo, first + 4, "service tier");
-	req->endpoint = label_arg(fcinfo, first + 5, "endpoint");
-	req->region = label_arg(fcinfo, first + 6, "region");
-	if (TIMESTAMP_NOT_FINITE(req->at))
-		ereport(ERROR,
-				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("the time of a usage must be finite")));
+	selector_args(fcinfo, first + 3, req);
 	return true;
+}
+
+bool
+aiu_price_rule_args(FunctionCallInfo fcinfo, AiuPriceRequest *req)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return false;
+	req->provider = label_arg(fcinfo, 0, "provider");
+	req->model = label_arg(fcinfo, 1, "model");
+	req->usage = NULL;
+	selector_args(fcinfo, 2, req);
+	return true;
+}
+
+/* ---------- who may be told ---------- */
+
+bool		(*aiu_price_may_use_hook) (const char *book, int len) = NULL;
+
+/* What a call of a query was told last, so that its next row need not ask. */
+typedef struct MayUse
+{
+	Oid			role;
+	bool		everything;
+	bool		allowed;
+	int			len;
+	char		book[AIU_LABEL_MAX];
+} MayUse;
+
+static bool
+label_is(const AiuLabel *label, const char *s, int len)
+{
+	return label->len == len && memcmp(label->s, s, len) == 0;
+}
+
+bool
+aiu_price_may_use(FunctionCallInfo fcinfo, const char *book, int len)
+{
+	MayUse	   *known = fcinfo->flinfo->fn_extra;
+	AiuLabel	open;
+
+	if (known == NULL)
+	{
+		known = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(MayUse));
+		fcinfo->flinfo->fn_extra = known;
+	}
+	if (known->role == GetUserId())
+	{
+		if (known->everything)
+			return true;
+		if (book != NULL && known->len == len && memcmp(known->book, book, len) == 0)
+			return known->allowed;
+	}
+	known->role = InvalidOid;
+	known->everything = aiu_price_may_use_hook == NULL || aiu_price_may_use_hook(NULL, 0);
+	known->allowed = known->everything;
+	known->len = 0;
+	if (!known->allowed && book != NULL)
+	{
+		/* everybody who may ask for prices is priced by the default book, and list prices are public */
+		aiu_price_default_book(&open);
+		known->allowed = label_is(&open, book, len);
+		if (!known->allowed)
+		{
+			aiu_price_list_book(&open);
+			known->allowed = label_is(&open, book, len) || aiu_price_may_use_hook(book, len);
+		}
+		known->len = len;
+		memcpy(known->book, book, len);
+	}
+	known->role = GetUserId();
+	return known->allowed;
 }
 
 void
 aiu_price_book_arg(FunctionCallInfo fcinfo, int n, AiuPriceRequest *req)
 {
 	req->book = label_arg(fcinfo, n, "book");
+	if (req->book.s != NULL && !aiu_price_may_use(fcinfo, req->book.s, req->book.len))
+		aiu_price_unknown_book(req);
+}
+
+/* The prices of a draft are for those who see everything. */
+void
+aiu_price_version_arg(FunctionCallInfo fcinfo, int n)
+{
+	bool		everything = aiu_price_may_use(fcinfo, NULL, 0);
+	const AiuVersionEntry *version;
+
+	aiu_price_cache_begin();
+	version = aiu_price_cache_version(PG_GETARG_INT32(n));
+	if (version->version == 0 ||
+		(!everything && (strcmp(version->status, "published") != 0 ||
+						 !aiu_price_may_use(fcinfo, pstrdup(version->book), strlen(version->book)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_UNKNOWN),
+				 errmsg("price version %d does not exist", PG_GETARG_INT32(n)),
+				 errhint("See aiusage.price_version for the versions there are; it may also lie outside what your role may see.")));
 }
 
 void
@@ -94,27 +188,23 @@ aiu_price_unknown_book(const AiuPriceRequest *req)
 	ereport(ERROR,
 			(errcode(ERRCODE_AIU_UNKNOWN),
 			 errmsg("price book \"%.*s\" does not exist", book.len, book.s),
-			 errhint("See aiusage.price_book for the books there are.")));
+			 errhint("See aiusage.price_book for the books there are; it may also lie outside what your role may see.")));
 }
 
 /* ---------- price_usage ---------- */
 
-/*
- * aiusage.price_usage(provider, model, usage, at, service_tier, endpoint,
- *					   region, book) RETURNS aiusage.amount
- */
-Datum
-aiu_price_usage(PG_FUNCTION_ARGS)
+static Datum
+price_usage(FunctionCallInfo fcinfo, int first, TimestampTz known_at)
 {
 	AiuPriceRequest req;
 	AiuPriceResult result;
 	AiuAmount  *amount;
 
-	if (!aiu_price_request_args(fcinfo, 0, &req))
+	if (!aiu_price_request_args(fcinfo, first, &req))
 		PG_RETURN_NULL();
-	aiu_price_book_arg(fcinfo, 7, &req);
+	aiu_price_book_arg(fcinfo, first + 7, &req);
 
-	aiu_price(&req, &result);
+	aiu_price_known_at(&req, known_at, &result);
 	if (unlikely(result.unpriced != AIU_PRICED))
 	{
 		if (result.currency == 0)
@@ -142,6 +232,25 @@ aiu_price_usage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("cost out of range")));
 	PG_RETURN_AMOUNT_P(amount);
+}
+
+/*
+ * aiusage.price_usage(provider, model, usage, at, service_tier, endpoint,
+ *					   region, book) RETURNS aiusage.amount
+ */
+Datum
+aiu_price_usage(PG_FUNCTION_ARGS)
+{
+	return price_usage(fcinfo, 0, DT_NOEND);
+}
+
+/* aiusage.price_usage_known_at(known_at, provider, ...): the same by what was published by then */
+Datum
+aiu_price_usage_known_at(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	return price_usage(fcinfo, 1, PG_GETARG_TIMESTAMPTZ(0));
 }
 
 /* ---------- checks of the price tables ---------- */

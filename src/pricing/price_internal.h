@@ -13,6 +13,7 @@
 #define AIU_PRICE_INTERNAL_H
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "pgtime.h"
 #include "utils/jsonb.h"
 
@@ -72,8 +73,11 @@ typedef struct AiuRate
 	int128		whole_den;
 	int128		micro_num;		/* for millionths of the unit */
 	int128		micro_den;
-	const char *rate;			/* decimal text, for explain; without the multiplier */
+	/* for explain */
+	const char *rate;			/* decimal text, without the multiplier */
 	const char *per;
+	const char *multiplier;		/* of the rule and of overrides; NULL: 1 */
+	const char *how;			/* what overrides made of the inherited rate; NULL: nothing */
 } AiuRate;
 
 typedef struct AiuMetricTerm
@@ -148,7 +152,11 @@ typedef struct AiuRule
 	int			ngaps;
 	AiuRuleGap *gaps;
 	int			request_slot;	/* slot of `requests`, or -1 */
+	bool		covers_all;		/* a fixed price: whatever else was used is in it */
 	const char *multiplier;		/* NULL: 1 */
+
+	int			nrows;			/* what it was compiled from */
+	struct AiuPriceRow *rows;
 } AiuRule;
 
 typedef struct AiuModel
@@ -157,7 +165,33 @@ typedef struct AiuModel
 	const char *model;
 	int			nrules;
 	AiuRule    *rules;			/* by rule number */
+	struct AiuDerived *derived; /* what overrides have made of it */
 } AiuModel;
+
+/* ---------- overrides of inherited prices ---------- */
+
+typedef enum AiuOverrideKind
+{
+	AIU_OVERRIDE_RATE,
+	AIU_OVERRIDE_DISCOUNT,
+	AIU_OVERRIDE_MARKUP,
+	AIU_OVERRIDE_FIXED
+} AiuOverrideKind;
+
+typedef struct AiuOverride
+{
+	int			number;
+	const char *provider;		/* folded; NULL: any */
+	const char *model;			/* folded; NULL: any */
+	int			model_len;
+	bool		model_prefix;
+	const char *unit;			/* NULL: every unit */
+	const char *service_tier;	/* folded; NULL: see price_override.c; "*": any */
+	AiuOverrideKind kind;
+	const char *value;			/* decimal text */
+	const char *per;
+	const char *factor;			/* of a discount or markup: 0.85 for 15 % less */
+} AiuOverride;
 
 /* ---------- the cache's objects ---------- */
 
@@ -188,6 +222,8 @@ typedef struct AiuVersionEntry
 	int32		version;		/* 0: there is no such version */
 	const char *book;
 	const char *status;
+	int			noverrides;
+	AiuOverride *overrides;
 	int			nproviders;
 	AiuProviderEntry *providers;
 } AiuVersionEntry;
@@ -197,7 +233,21 @@ typedef struct AiuVersionSpan
 	int32		version;
 	TimestampTz from;
 	TimestampTz to;
+	TimestampTz published;
 } AiuVersionSpan;
+
+/*
+ * The versions of a book and of those it inherits from that apply to a
+ * request.  What they come to is remembered under the line's id, a negative
+ * number; a book that inherits from none needs no line, its version will do.
+ */
+typedef struct AiuPriceLine
+{
+	struct AiuPriceLine *next;
+	int32		id;
+	const struct AiuBookEntry *book;
+	int32		versions[AIU_BOOK_DEPTH];	/* 0: none is effective */
+} AiuPriceLine;
 
 typedef struct AiuBookEntry
 {
@@ -205,8 +255,12 @@ typedef struct AiuBookEntry
 	const char *book;
 	int			len;
 	bool		exists;
+	bool		is_list;
 	AiuCurrency currency;
 	const char *inherits;		/* may be NULL */
+	int			ndepth;			/* books of the line: this one, then its ancestors; 0: not looked up yet */
+	const struct AiuBookEntry *line[AIU_BOOK_DEPTH];
+	AiuPriceLine *lines;
 	int			nspans;
 	AiuVersionSpan *spans;		/* the newest publication first */
 } AiuBookEntry;
@@ -218,6 +272,10 @@ typedef struct AiuResolved
 	AiuModel   *model;
 	int			nrules;
 	AiuRule   **rules;			/* those that the selectors allow, best first */
+	int32		version;		/* that has the price, or the overrides of it; unpriced: that got furthest */
+	const AiuBookEntry *book;	/* of that version; NULL: the request's own */
+	const AiuBookEntry *base;	/* of a price with overrides: where it is inherited from; else NULL */
+	int32		base_version;
 	/* for explain */
 	const char *provider;		/* matched provider; NULL: none */
 	const char *provider_how;
@@ -246,24 +304,65 @@ typedef struct AiuPriceRow
 	bool		tier_inclusive;
 	const char *min_quantity;
 	const char *step;
+	const char *multiplier;		/* of the rate; NULL: 1 */
+	const char *how;			/* see AiuRate */
 } AiuPriceRow;
 
-/* rows in order of unit and tier_start (base first); allocates in the current context */
-extern void aiu_price_compile(AiuRule *rule, const AiuPriceRow *rows, int nrows);
+/* the rule's rows, those of a unit side by side, base first; allocates in the current context */
+extern void aiu_price_compile(AiuRule *rule);
 /* NULL when the metric is well-formed, else what is wrong */
 extern const char *aiu_price_metric_parse(const char *text, int *units, int *signs, int *nterms);
 
 /* ---------- price_cache.c ---------- */
 
 extern void aiu_price_cache_begin(void);
-extern const AiuBookEntry *aiu_price_cache_book(const AiuLabel *book);
+extern AiuBookEntry *aiu_price_cache_book(const AiuLabel *book);
 extern AiuVersionEntry *aiu_price_cache_version(int32 version);
-extern const AiuResolved *aiu_price_cache_resolve(int32 version, const AiuPriceRequest *req);
+/* number: of a version, or a line's id */
+extern const AiuResolved *aiu_price_cache_resolve(int32 number, const AiuPriceLine *line, const AiuPriceRequest *req);
+extern const AiuPriceLine *aiu_price_cache_line(AiuBookEntry *book, TimestampTz at, TimestampTz known_at,
+												const AiuVersionEntry *instead);
+
+/* ---------- price_line.c ---------- */
+
+extern int	aiu_price_line_books(AiuBookEntry *book);
+/* instead: a version that stands in for the one in force of its book, or NULL */
+extern const AiuPriceLine *aiu_price_line(AiuBookEntry *book, TimestampTz at, TimestampTz known_at,
+										  const AiuVersionEntry *instead, int32 *last_id, MemoryContext cxt);
+
+/* the newest version of a book that is effective at a time, of those published by known_at; 0: none */
+static inline int32
+aiu_price_version_at(const AiuBookEntry *book, TimestampTz at, TimestampTz known_at)
+{
+	int			i;
+
+	for (i = 0; i < book->nspans; i++)
+	{
+		const AiuVersionSpan *span = &book->spans[i];
+
+		if (at >= span->from && at < span->to && span->published <= known_at)
+			return span->version;
+	}
+	return 0;
+}
+
+/* ---------- price_override.c ---------- */
+
+/*
+ * The model with the overrides of a version applied, as a request for this
+ * provider (asked for, not a fallback) and service tier has it; the model
+ * itself when none concerns it.  In memory of cxt, remembered with the model.
+ */
+extern AiuModel *aiu_price_override(AiuModel *model, const AiuVersionEntry *version, const char *provider,
+									const AiuLabel *service_tier, MemoryContext cxt);
 
 /* ---------- price_select.c ---------- */
 
 extern void aiu_price_candidates(const AiuPriceRequest *req, AiuResolved *result, MemoryContext cxt);
+/* NULL when the rule is for such requests, whenever they were; else why not, in the current context */
+extern const char *aiu_price_rule_refuses(const AiuRule *rule, const AiuPriceRequest *req);
 extern bool aiu_price_rule_applies_at(const AiuRule *rule, TimestampTz at);
+extern bool aiu_price_tier_is_standard(const char *folded, int len);
 extern const AiuRule *aiu_price_select_rule(const AiuResolved *resolved, TimestampTz at);
 
 /* ---------- price_eval.c: pure ---------- */
@@ -295,14 +394,33 @@ typedef struct AiuPriceTrace
 	AiuEvalDetail detail[AIU_MAX_COMPONENTS];
 } AiuPriceTrace;
 
-extern void aiu_price_traced(const AiuPriceRequest *req, AiuPriceResult *result, AiuPriceTrace *trace);
-extern void aiu_price_under_version_traced(const AiuPriceRequest *req, int32 version,
-										   AiuPriceResult *result, AiuPriceTrace *trace);
+/* version 0: those in force; else one that stands in for its book's, which is the request's then */
+extern void aiu_price_traced(const AiuPriceRequest *req, int32 version, TimestampTz known_at,
+							 AiuPriceResult *result, AiuPriceTrace *trace);
+
+/* ---------- price_rules.c ---------- */
+
+/* what a rule is limited to, each part behind a comma; nothing when it is not */
+extern void aiu_price_append_limits(StringInfo s, const AiuRule *rule);
+/* which rules were considered, and why this one won (none: why none applies); nothing when there is but one */
+extern void aiu_price_append_considered(StringInfo s, const AiuPriceRequest *req, const AiuPriceTrace *trace);
+
+/* ---------- price_explain.c ---------- */
+
+/* why there is no price, and what to do about it */
+extern char *aiu_price_unpriced_why(const AiuPriceRequest *req, const AiuPriceResult *result, const AiuPriceTrace *trace);
 
 /* ---------- price_funcs.c ---------- */
 
 extern bool aiu_price_request_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req);
+/* (provider, model, at, service_tier, endpoint, region): a request without a usage */
+extern bool aiu_price_rule_args(FunctionCallInfo fcinfo, AiuPriceRequest *req);
+/* the book of argument n; an ERROR when there is none, or the caller may not use it */
 extern void aiu_price_book_arg(FunctionCallInfo fcinfo, int n, AiuPriceRequest *req);
+/* an ERROR when version of argument n does not exist, as far as the caller may see */
+extern void aiu_price_version_arg(FunctionCallInfo fcinfo, int n);
 pg_noreturn extern void aiu_price_unknown_book(const AiuPriceRequest *req);
+/* may the caller see this book's prices?  NULL: everybody's */
+extern bool aiu_price_may_use(FunctionCallInfo fcinfo, const char *book, int len);
 
 #endif							/* AIU_PRICE_INTERNAL_H */

@@ -20,8 +20,8 @@
 /* ---------- what the request names ---------- */
 
 /* What providers call the tier that is not a special one. */
-static bool
-tier_is_standard(const char *s, int len)
+bool
+aiu_price_tier_is_standard(const char *s, int len)
 {
 	static const char *const names[] = {"standard", "default", "auto", "on_demand", "on-demand", "standard_only"};
 	int			i;
@@ -66,7 +66,7 @@ rule_fit(const AiuRule *rule, const AiuPriceRequest *req)
 
 	if (req->service_tier.s != NULL)
 		len = aiu_match_fold(req->service_tier.s, req->service_tier.len, tier, sizeof(tier));
-	standard = tier_is_standard(tier, len);
+	standard = aiu_price_tier_is_standard(tier, len);
 
 	if (rule->service_tier == NULL)
 	{
@@ -78,7 +78,7 @@ rule_fit(const AiuRule *rule, const AiuPriceRequest *req)
 	{
 		int			rulelen = strlen(rule->service_tier);
 
-		if (tier_is_standard(rule->service_tier, rulelen))
+		if (aiu_price_tier_is_standard(rule->service_tier, rulelen))
 		{
 			if (!standard)
 				return -1;
@@ -106,6 +106,42 @@ rule_fit(const AiuRule *rule, const AiuPriceRequest *req)
 		fit += 2;
 	}
 	return fit;
+}
+
+/* The first thing that a rule names and the request does not fit; NULL: none. */
+const char *
+aiu_price_rule_refuses(const AiuRule *rule, const AiuPriceRequest *req)
+{
+	char		tier[AIU_LABEL_MAX * 2];
+	int			len = 0;
+	bool		standard;
+
+	if (req->service_tier.s != NULL)
+		len = aiu_match_fold(req->service_tier.s, req->service_tier.len, tier, sizeof(tier));
+	standard = aiu_price_tier_is_standard(tier, len);
+	if (rule->service_tier == NULL)
+	{
+		if (!standard)
+			return "is for the standard service tier only";
+	}
+	else if (strcmp(rule->service_tier, "*") != 0)
+	{
+		int			rulelen = strlen(rule->service_tier);
+
+		if (aiu_price_tier_is_standard(rule->service_tier, rulelen) ? !standard :
+			rulelen != len || memcmp(rule->service_tier, tier, len) != 0)
+			return psprintf("is for service tier \"%s\"", rule->service_tier);
+	}
+	if (rule->endpoint != NULL && !label_equals(&req->endpoint, rule->endpoint))
+		return psprintf("is for endpoint \"%s\"", rule->endpoint);
+	if (rule->region != NULL && strcmp(rule->region, "*") == 0)
+	{
+		if (req->region.s == NULL || req->region.len == 0)
+			return "is for requests that name a region";
+	}
+	else if (rule->region != NULL && !label_equals(&req->region, rule->region))
+		return psprintf("is for region \"%s\"", rule->region);
+	return NULL;
 }
 
 /*

@@ -9,6 +9,7 @@
 #define AIU_PRICING_H
 
 #include "datatype/timestamp.h"
+#include "fmgr.h"
 #include "common/label.h"
 #include "types/amount.h"
 #include "types/unit_costs.h"
@@ -49,6 +50,7 @@ typedef struct AiuPriceResult
 	int			unit;			/* the unit at fault, where there is one (0: custom or none) */
 	const char *unit_name;		/* its name, not NUL-terminated; NULL: none.  May point into the usage */
 	int			unit_namelen;
+	bool		is_list;		/* the book is one of list prices */
 	bool		unit_missing;	/* contradictory_usage: it is not reported, though what it contains is */
 	AiuCurrency currency;		/* of the book; set also when unpriced (0 only if there is no such book) */
 	int32		version;		/* price version used or asked; 0 when none was found */
@@ -73,11 +75,47 @@ typedef struct AiuPriceResult
  */
 extern void aiu_price(const AiuPriceRequest *req, AiuPriceResult *result);
 
+/* The same by the versions that had been published by then (DT_NOEND: all). */
+extern void aiu_price_known_at(const AiuPriceRequest *req, TimestampTz known_at, AiuPriceResult *result);
+
 /*
  * The same under one given version (explain_row: the stamped one), whatever
- * is effective now.
+ * is effective now; what it inherits is that of known_at.  The request's book
+ * does not count.
  */
-extern void aiu_price_under_version(const AiuPriceRequest *req, int32 version, AiuPriceResult *result);
+extern void aiu_price_under_version(const AiuPriceRequest *req, int32 version, TimestampTz known_at,
+									AiuPriceResult *result);
+
+/*
+ * The same with one version in place of whichever of its book is in force, as
+ * if it had been published last and for ever: the other books of the line are
+ * those of now.  When the request's book does not inherit from the version's:
+ * false, or, anyway, as the version's own book prices it.  False too when there
+ * is no such version.
+ */
+extern bool aiu_price_with_version(const AiuPriceRequest *req, int32 version, bool anyway,
+								   AiuPriceResult *result);
+
+/*
+ * The book that list costs are by: the default book when that is one of list
+ * prices, else the first such one that it inherits from, else the default.
+ * Valid until the next call into pricing.
+ */
+extern void aiu_price_list_book(AiuLabel *book);
+
+/*
+ * The rows of explain_price() of a request under a version (0: those in force
+ * in its book), as the result of the set-returning function that is called.
+ * Nobody is asked whether the caller may see them.
+ */
+extern void aiu_price_explain(FunctionCallInfo fcinfo, const AiuPriceRequest *req, int32 version, TimestampTz known_at);
+
+/*
+ * Who may be told a book's prices, besides those of the default and the list
+ * book.  Set by aiusage.c: this area knows nothing of access.  book NULL: who
+ * may see every book's.
+ */
+extern bool (*aiu_price_may_use_hook) (const char *book, int len);
 
 extern const char *aiu_unpriced_label(AiuUnpriced reason);	/* enum label */
 
