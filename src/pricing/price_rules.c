@@ -105,7 +105,8 @@ why_lost(const AiuRule *rule, const AiuRule *winner)
 	if (winner->endpoint != NULL && rule->endpoint == NULL)
 		return psprintf("applies, but names no endpoint; #%d does", winner->rule);
 	if (names_region(winner) > names_region(rule))
-		return psprintf("applies, but names no region; #%d does", winner->rule);
+		return psprintf(rule->region == NULL ? "applies, but names no region; #%d does" :
+						"applies, but is for any region; #%d is for this one", winner->rule);
 	return psprintf("applies, but has a lower number than #%d, which is as specific", winner->rule);
 }
 
