@@ -66,13 +66,14 @@ FROM (VALUES
 	('aws', 'user_id', 'AKIA' || 'IOSFODNN7EXAMPLE'),
 	('google', 'model', 'AIza' || 'SyA' || repeat('1bC-', 8)),
 	('bearer', 'workflow', 'Bearer ' || repeat('a1b2c3', 5)),
+	('shortest', 'workflow', 'bearer ' || 'eyJ'),
 	('jwt', 'workflow', 'ey' || 'JhbGciOiJIUzI1NiJ9.ey' || 'JzdWIiOiIxMjM0In0.c2lnbmF0dXJl'),
 	('pem', 'workflow', '-----BEGIN ' || 'PRIVATE KEY-----'),
 	('github', 'workflow', 'ghp_' || repeat('a1B2', 9)),
 	('groq', 'workflow', 'gsk_' || repeat('a1B2', 9))) AS t (name, field, value);
 -- what only looks like one at first sight
 SELECT pg_temp.try(jsonb_build_object('workflow', v))
-FROM unnest(ARRAY['task-2026-11-03-nightly-build', 'sk-learn-pipeline', 'bearer of news', 'ask-me-anything', 'risk-assessment-v2-2026', 'eyJust', 'AKIAH']) AS v;
+FROM unnest(ARRAY['task-2026-11-03-nightly-build', 'sk-learn-pipeline', 'bearer of news', 'bearer ey', 'ask-me-anything', 'risk-assessment-v2-2026', 'eyJust', 'AKIAH']) AS v;
 
 -- tags
 SELECT pg_temp.try('{"tags": {"feature": "search", "n": 7, "on": true, "nothing": null}}');

@@ -72,6 +72,16 @@ SELECT unit, quantity, amount FROM pricing_parts('lab', 'audio', '{"input_tokens
 SELECT unit, quantity, amount, why FROM pricing_parts('lab', 'audio', '{}', book => 'pricing_lab');
 SELECT pricing_cost('lab', 'audio', '{}', book => 'pricing_lab'), pricing_cost('lab', 'audio', '{"input_tokens": 0}', book => 'pricing_lab');
 
+-- quantities about each power of two, as long and as short as they are stored: whole units, custom units, millionths
+WITH n AS (SELECT k, (2::numeric ^ k)::numeric(30, 0) + d AS n FROM generate_series(1, 56) AS k, generate_series(-1, 1) AS d)
+SELECT count(*) AS quantities,
+	count(*) FILTER (WHERE pricing_cost('lab', 'flat', aiusage.usage('input_tokens', n), book => 'pricing_lab') = trim_scale(n + 0.5) || ' EUR') AS whole,
+	count(*) FILTER (WHERE pricing_cost('lab', 'own', aiusage.usage('gpu_minutes', n / 1000000), book => 'pricing_lab') = trim_scale(n / 4000000) || ' EUR') AS custom,
+	-- no half is rounded where 3 does not divide
+	count(*) FILTER (WHERE n % 3 = 0 OR pricing_cost('lab', 'thirds', aiusage.usage('audio_seconds', n / 1000000), book => 'pricing_lab')
+		= trim_scale(round(n * 0.111 / 3600000000, 12)) || ' EUR') AS millionths
+FROM n;
+
 -- tiers: the last one crossed is for the whole request; strict or inclusive as the data say
 SELECT n, pricing_cost('lab', 'strict', aiusage.usage('input_tokens', n), book => 'pricing_lab') AS strict,
 	pricing_cost('lab', 'inclusive', aiusage.usage('input_tokens', n), book => 'pricing_lab') AS inclusive

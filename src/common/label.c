@@ -22,6 +22,9 @@ AIU_FUNCTION(aiu_looks_like_secret);
 /* How far a token is looked at: no text takes time by the square of its length. */
 #define TOKEN_LOOK	1024
 
+/* "bearer eyJ": no shorter text is a credential, and most labels are shorter. */
+#define SECRET_MIN	10
+
 static inline bool
 is_alnum(unsigned char c)
 {
@@ -110,6 +113,8 @@ aiu_label_secret_kind(const char *s, int len)
 	const char *end = s + len;
 	const char *p;
 
+	if (len < SECRET_MIN)
+		return NULL;
 	for (p = s; p < end; p++)
 	{
 		if (likely(!first_char[(unsigned char) *p]))

@@ -53,10 +53,11 @@ AIU_FUNCTION(aiu_book);
 #define COLUMN_NAME(name, writer, type) #name,
 static const char *const column_names[] = {AIU_LEDGER_COLUMNS(COLUMN_NAME)};
 
-#define WRITER_G false
-#define WRITER_A true
-#define COLUMN_OWN(name, writer, type) WRITER_##writer,
-static const bool column_is_ours[] = {AIU_LEDGER_COLUMNS(COLUMN_OWN)};
+/* Positions of the columns that aiusage writes. */
+#define WRITER_G(name)
+#define WRITER_A(name) COL_##name,
+#define COLUMN_OWN(name, writer, type) WRITER_##writer(name)
+static const uint8 own_columns[] = {AIU_LEDGER_COLUMNS(COLUMN_OWN)};
 
 #define COLUMN_TYPE(name, writer, type) COLTYPE_##type,
 static const uint8 column_types[] = {AIU_LEDGER_COLUMNS(COLUMN_TYPE)};
@@ -453,15 +454,16 @@ check_not_filled(const Row *row)
 {
 	int			i;
 
-	for (i = 0; i < AIU_LEDGER_NCOLUMNS; i++)
+	for (i = 0; i < lengthof(own_columns); i++)
 	{
-		if (likely(!column_is_ours[i] || row->isnull[i]))
-			continue;
-		if (i == COL_assignment || i == COL_correction || i == COL_adjusts || i == COL_kind || i == COL_txid)
+		int			col = own_columns[i];
+
+		if (likely(row->isnull[col]) ||
+			col == COL_assignment || col == COL_correction || col == COL_adjusts || col == COL_kind || col == COL_txid)
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("column \"%s\" is written by aiusage", column_names[i]),
+				 errmsg("column \"%s\" is written by aiusage", column_names[col]),
 				 errdetail("A row that was booked elsewhere carries cost_state too; this one does not."),
 				 errhint("Leave it out, or fill in every column of a booked row to keep it as it is.")));
 	}

@@ -57,7 +57,7 @@ aiu_ledger_check_usage(const AiuUsage *usage)
 	int			n = 0;
 
 	aiu_usage_iter_init(&it, usage);
-	while (aiu_usage_iter_next(&it, &item))
+	while (aiu_usage_iter_unit(&it, &item))
 	{
 		if (unlikely(++n > AIU_LEDGER_UNITS_MAX))
 			ereport(ERROR,
@@ -65,6 +65,7 @@ aiu_ledger_check_usage(const AiuUsage *usage)
 					 errmsg("usage has too many units"),
 					 errdetail("A row holds at most %d.", AIU_LEDGER_UNITS_MAX),
 					 errhint("A unit is a kind of thing that is counted, not a request, a user or a model.")));
+		/* such a quantity is never one that comes without its unit's name */
 		if (unlikely(item.quantity >= AIU_LEDGER_QUANTITY_MAX))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -104,7 +104,7 @@ largest_part(const AiuRuleUnit *ru, const AiuUsage *usage)
 	int128		largest = 0;
 
 	aiu_usage_iter_init(&it, usage);
-	while (aiu_usage_iter_next(&it, &item))
+	while (aiu_usage_iter_unit(&it, &item))
 	{
 		if (item.unit != 0 && AIU_UNITSET_HAS(&ru->below, item.unit) && item.quantity > largest)
 			largest = item.quantity;
@@ -184,7 +184,8 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 	AiuUnitSet	used = {{0, 0}};
 	AiuUsageIter it;
 	AiuUsageItem item;
-	AiuUsageItem unpriced = {0, NULL, 0, 0};	/* the first one that nothing prices */
+	AiuUsageItem unpriced;		/* the first one that nothing prices */
+	bool		has_unpriced = false;
 	int			i;
 
 	if (unlikely(requests_unit < 0))
@@ -194,7 +195,7 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 		quantity[i] = 0;
 
 	aiu_usage_iter_init(&it, usage);
-	while (aiu_usage_iter_next(&it, &item))
+	while (aiu_usage_iter_unit(&it, &item))
 	{
 		int			slot = item.unit != 0 ? rule->slot_of[item.unit] : custom_slot(rule, &item);
 
@@ -213,9 +214,12 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 			if (rule->priced_slots & SLOT(slot))
 				continue;
 		}
-		if (unpriced.namelen == 0 && item.unit != requests_unit && !rule->covers_all &&
+		if (!has_unpriced && item.unit != requests_unit && !rule->covers_all &&
 			(item.unit == 0 || !sets_overlap(aiu_unit_ancestors(item.unit), &rule->priced)))
+		{
 			unpriced = item;
+			has_unpriced = true;
+		}
 	}
 	if (rule->request_slot >= 0 && !(reported & SLOT(rule->request_slot)))
 	{
@@ -273,7 +277,7 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 			return unit_at_fault(result, AIU_UNPRICED_INCOMPLETE,
 								 gap->join != 0 ? gap->join : rule->slots[gap->slot_a].unit, NULL, 0);
 	}
-	if (unpriced.namelen != 0)
+	if (has_unpriced)
 		return unit_at_fault(result, AIU_UNPRICED_UNIT, unpriced.unit, unpriced.name, unpriced.namelen);
 
 	/* money */

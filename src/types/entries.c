@@ -48,6 +48,15 @@ aiu_entry_compare(const AiuEntry *a, const AiuEntry *b)
 	return (a->namelen > b->namelen) - (a->namelen < b->namelen);
 }
 
+/* Is a before b?  Registered units, which nearly all are, by their codes alone. */
+static inline bool
+entry_before(const AiuEntry *a, const AiuEntry *b)
+{
+	if (likely(a->unit != 0 && b->unit != 0))
+		return a->unit < b->unit;
+	return aiu_entry_compare(a, b) < 0;
+}
+
 static int
 entry_compare_qsort(const void *a, const void *b)
 {
@@ -61,7 +70,7 @@ aiu_entries_sort(AiuEntry *entries, int n, const AiuEntry **repeated)
 	int			i;
 
 	for (i = 1; i < n && in_order; i++)
-		in_order = aiu_entry_compare(&entries[i - 1], &entries[i]) < 0;
+		in_order = entry_before(&entries[i - 1], &entries[i]);
 	if (in_order)
 		return true;
 
@@ -73,7 +82,7 @@ aiu_entries_sort(AiuEntry *entries, int n, const AiuEntry **repeated)
 			AiuEntry	moving = entries[i];
 			int			j = i;
 
-			while (j > 0 && aiu_entry_compare(&entries[j - 1], &moving) > 0)
+			while (j > 0 && entry_before(&moving, &entries[j - 1]))
 			{
 				entries[j] = entries[j - 1];
 				j--;
@@ -86,7 +95,7 @@ aiu_entries_sort(AiuEntry *entries, int n, const AiuEntry **repeated)
 
 	for (i = 1; i < n; i++)
 	{
-		if (aiu_entry_compare(&entries[i - 1], &entries[i]) == 0)
+		if (!entry_before(&entries[i - 1], &entries[i]))	/* sorted: then they are equal */
 		{
 			*repeated = &entries[i];
 			return false;

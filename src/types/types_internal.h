@@ -51,28 +51,20 @@ extern const char *aiu_unit_name(int code, int *namelen);
 
 #define AIU_VARINT_MAX	19		/* bytes of a 128-bit number */
 
-static inline int
-aiu_varint_size(uint128 v)
-{
-	int			n = 1;
-
-	while (v >= 0x80)
-	{
-		v >>= 7;
-		n++;
-	}
-	return n;
-}
-
 static inline uint8 *
 aiu_varint_put(uint8 *p, uint128 v)
 {
-	while (v >= 0x80)
+	uint64		low;
+
+	while (unlikely((v >> 64) != 0))
 	{
 		*p++ = (uint8) v | 0x80;
 		v >>= 7;
 	}
-	*p++ = (uint8) v;
+	/* 64 bits hold all that is met in practice, and are quicker to shift */
+	for (low = (uint64) v; low >= 0x80; low >>= 7)
+		*p++ = (uint8) low | 0x80;
+	*p++ = (uint8) low;
 	return p;
 }
 

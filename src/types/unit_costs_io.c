@@ -125,23 +125,21 @@ aiu_cost_iter_next(AiuCostIter *it, AiuCostItem *item)
 	return true;
 }
 
-/* entries in registry order, each once and checked */
+/*
+ * Entries in registry order, each once and checked.  In one pass: there is
+ * room for the longest values, and what is not needed is left over.
+ */
 static AiuUnitCosts *
 build_sorted(AiuCurrency currency, const AiuEntry *entries, int n)
 {
-	Size		size = VARHDRSZ + HEADER_SIZE;
+	Size		room = VARHDRSZ + HEADER_SIZE;
 	AiuUnitCosts *result;
 	uint8	   *p;
 	int			i;
 
 	for (i = 0; i < n; i++)
-	{
-		size += 1 + aiu_varint_size(encode_value(entries[i].value));
-		if (entries[i].unit == 0)
-			size += 1 + entries[i].namelen;
-	}
-	result = palloc(size);
-	SET_VARSIZE(result, size);
+		room += 1 + AIU_VARINT_MAX + (entries[i].unit == 0 ? 1 + entries[i].namelen : 0);
+	result = palloc(room);
 	p = (uint8 *) VARDATA(result);
 	*p++ = AIU_FORMAT_VERSION;
 	*p++ = currency >> 8;
@@ -157,7 +155,7 @@ build_sorted(AiuCurrency currency, const AiuEntry *entries, int n)
 		}
 		p = aiu_varint_put(p, encode_value(entries[i].value));
 	}
-	Assert(p == (uint8 *) result + size);
+	SET_VARSIZE(result, p - (uint8 *) result);
 	return result;
 }
 

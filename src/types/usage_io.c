@@ -32,9 +32,6 @@
 
 #include "types/types_internal.h"
 
-#define TAG_CODE		0x7F
-#define TAG_MILLIONTHS	0x80
-
 AIU_FUNCTION(aiu_usage_in);
 AIU_FUNCTION(aiu_usage_out);
 AIU_FUNCTION(aiu_usage_recv);
@@ -64,7 +61,7 @@ aiu_usage_iter_next(AiuUsageIter *it, AiuUsageItem *item)
 	if (p >= it->end)
 		return false;
 	tag = *p++;
-	item->unit = tag & TAG_CODE;
+	item->unit = tag & AIU_USAGE_TAG_UNIT;
 	if (item->unit == 0)
 	{
 		item->namelen = *p++;
@@ -75,7 +72,7 @@ aiu_usage_iter_next(AiuUsageIter *it, AiuUsageItem *item)
 		item->name = aiu_unit_name(item->unit, &item->namelen);
 	it->pos = aiu_varint_get(p, it->end, &v);
 	it->last_unit = item->unit;
-	item->quantity = (tag & TAG_MILLIONTHS) ? (int128) v : (int128) v * AIU_QUANTITY_SCALE;
+	item->quantity = (tag & AIU_USAGE_TAG_MILLIONTHS) ? (int128) v : (int128) v * AIU_QUANTITY_SCALE;
 	return true;
 }
 
@@ -102,34 +99,31 @@ stored_quantity(int128 quantity, uint128 *v)
 	return true;
 }
 
-/* entries in registry order, each once and checked */
+/*
+ * Entries in registry order, each once and checked.  In one pass: there is
+ * room for the longest quantities, and what is not needed is left over.
+ */
 static AiuUsage *
 build_sorted(const AiuEntry *entries, int n)
 {
-	Size		size = VARHDRSZ + 1;
+	Size		room = VARHDRSZ + 1;
 	AiuUsage   *result;
 	uint8	   *p;
-	uint128		v;
 	int			i;
 
 	for (i = 0; i < n; i++)
-	{
-		stored_quantity(entries[i].value, &v);
-		size += 1 + aiu_varint_size(v);
-		if (entries[i].unit == 0)
-			size += 1 + entries[i].namelen;
-	}
-	result = palloc(size);		/* palloc refuses what a varlena cannot hold */
-	SET_VARSIZE(result, size);
+		room += 1 + AIU_VARINT_MAX + (entries[i].unit == 0 ? 1 + entries[i].namelen : 0);
+	result = palloc(room);		/* palloc refuses what a varlena cannot hold */
 	p = (uint8 *) VARDATA(result);
 	*p++ = AIU_FORMAT_VERSION;
 	for (i = 0; i < n; i++)
 	{
-		uint8		tag = (uint8) entries[i].unit;
+		uint8	   *tag = p++;
+		uint128		v;
 
+		*tag = (uint8) entries[i].unit;
 		if (stored_quantity(entries[i].value, &v))
-			tag |= TAG_MILLIONTHS;
-		*p++ = tag;
+			*tag |= AIU_USAGE_TAG_MILLIONTHS;
 		if (entries[i].unit == 0)
 		{
 			*p++ = (uint8) entries[i].namelen;
@@ -138,7 +132,7 @@ build_sorted(const AiuEntry *entries, int n)
 		}
 		p = aiu_varint_put(p, v);
 	}
-	Assert(p == (uint8 *) result + size);
+	SET_VARSIZE(result, p - (uint8 *) result);
 	return result;
 }
 
@@ -251,7 +245,7 @@ aiu_usage_recv(PG_FUNCTION_ARGS)
 		uint128		v;
 		uint128		canonical;
 
-		e.unit = tag & TAG_CODE;
+		e.unit = tag & AIU_USAGE_TAG_UNIT;
 		e.name = NULL;
 		e.namelen = 0;
 		if (e.unit > aiu_unit_count())
@@ -282,15 +276,15 @@ aiu_usage_recv(PG_FUNCTION_ARGS)
 			wrong = "A quantity is cut off or not in its shortest form.";
 			break;
 		}
-		if (v > (uint128) ((tag & TAG_MILLIONTHS) ? AIU_QUANTITY_MAX : AIU_QUANTITY_MAX / AIU_QUANTITY_SCALE))
+		if (v > (uint128) ((tag & AIU_USAGE_TAG_MILLIONTHS) ? AIU_QUANTITY_MAX : AIU_QUANTITY_MAX / AIU_QUANTITY_SCALE))
 		{
 			wrong = "A quantity is out of range.";
 			break;
 		}
-		e.value = (tag & TAG_MILLIONTHS) ? (int128) v : (int128) v * AIU_QUANTITY_SCALE;
+		e.value = (tag & AIU_USAGE_TAG_MILLIONTHS) ? (int128) v : (int128) v * AIU_QUANTITY_SCALE;
 		if (aiu_entry_check(&e, AIU_ENTRY_QUANTITY) != AIU_FAULT_NONE)
 			wrong = "A quantity is out of range, or not whole where it must be.";
-		else if (stored_quantity(e.value, &canonical) != ((tag & TAG_MILLIONTHS) != 0))
+		else if (stored_quantity(e.value, &canonical) != ((tag & AIU_USAGE_TAG_MILLIONTHS) != 0))
 			wrong = "A whole quantity is given in millionths.";
 		else if (!first && aiu_entry_compare(&last, &e) >= 0)
 			wrong = "Units are repeated or out of order.";
