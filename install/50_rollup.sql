@@ -72,6 +72,8 @@ DECLARE
 	v_incarnation integer;
 	v_started timestamptz;
 	v_rows bigint;
+	v_before record;
+	v_after record;
 BEGIN
 	PERFORM aiusage.begin_fold();
 
@@ -80,7 +82,7 @@ BEGIN
 	 * snapshot taken after it sees what the fold before us did.  (Above READ
 	 * COMMITTED the snapshot is older, and this raises 40001 if it matters.)
 	 */
-	PERFORM 1 FROM aiusage.fold_state FOR UPDATE;
+	SELECT f.boundary, f.running INTO v_before FROM aiusage.fold_state f FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'data_corrupted',
 			MESSAGE = 'aiusage.fold_state has no row',
@@ -210,6 +212,12 @@ BEGIN
 		last_rows = taken.records
 	FROM taken
 	RETURNING s.last_rows INTO v_rows;
+
+	-- What limits count of the same rows.  Books without limits pay nothing for it.
+	IF v_rows > 0 AND aiusage.quota_any() THEN
+		SELECT f.boundary, f.running INTO v_after FROM aiusage.fold_state f;
+		PERFORM aiusage.owner_fold_quotas(v_before.boundary, v_before.running, v_after.boundary, v_after.running);
+	END IF;
 
 	RETURN v_rows;
 END

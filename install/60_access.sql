@@ -55,7 +55,7 @@ CREATE FUNCTION aiusage.access_object(OUT kind text, OUT object text, OUT privil
 AS $$
 	WITH privilege (kinds, objects, privileges, unscoped) AS (VALUES
 		-- what gateways call; their columns of the ledger are granted apart
-		('gateway', 'ingest ingest_batch capture_start captured uuid_v7 event_id id_floor admit release extend_hold',
+		('gateway importer', 'ingest ingest_batch capture_start captured uuid_v7 event_id id_floor admit release extend_hold',
 			'EXECUTE', false),
 
 		-- what people read: every one of these views filters by the reader's grants
@@ -78,6 +78,15 @@ AS $$
 		-- calendars, closing, statements
 		('analyst admin approver', 'billing_boundary', 'SELECT', true),
 		('admin', 'calendar_number add_billing_period start_closing', 'EXECUTE', true),
+
+		-- limits: anybody who sees one may ask for more; what is decided, somebody else decides
+		('analyst admin approver member', 'quota_state quota_forecast', 'SELECT', false),
+		('analyst admin approver member', 'request_override withdraw_request', 'EXECUTE', false),
+		('admin approver', 'approve_request refuse_request end_override', 'EXECUTE', true),
+		('analyst admin approver', 'quota quota_override quota_request quota_event quota_usage quota_subject', 'SELECT', true),
+		('analyst admin approver', 'quota_record', 'EXECUTE', true),
+		('admin', 'put_quota retire_quota rebuild_quota requalify_quotas prune_quotas stop_team start_team stop_cost_center
+			start_cost_center stop_customer start_customer', 'EXECUTE', true),
 
 		-- administration
 		('admin', 'setting access_grant audit_log', 'SELECT', true),
@@ -124,7 +133,7 @@ BEGIN
 			FROM pg_class AS c
 			WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p', 'v', 'm') AND
 				(c.relname IN (SELECT a.object FROM aiusage.access_object() AS a WHERE a.kind = revoke_kind) OR
-				 (c.relname = 'usage_record' AND revoke_kind = 'gateway'))
+				 (c.relname = 'usage_record' AND revoke_kind IN ('gateway', 'importer')))
 			UNION ALL
 			SELECT 'ROUTINE', f.oid::regprocedure::text
 			FROM pg_proc AS f
@@ -185,7 +194,7 @@ BEGIN
 		EXECUTE format('GRANT %s ON %s %s TO %I', o.privileges, o.what, o.object, owner_apply_access.role);
 	END LOOP;
 
-	IF EXISTS (SELECT FROM aiusage.access_grant AS g WHERE g.role = owner_apply_access.role AND g.kind = 'gateway') THEN
+	IF EXISTS (SELECT FROM aiusage.access_grant AS g WHERE g.role = owner_apply_access.role AND g.kind IN ('gateway', 'importer')) THEN
 		columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
 			FROM pg_attribute AS a
 			WHERE a.attrelid = 'aiusage.usage_record'::regclass AND NOT a.attisdropped
@@ -209,7 +218,7 @@ COMMENT ON FUNCTION aiusage.owner_apply_access() IS 'GRANTs every role in aiusag
 CREATE FUNCTION aiusage.grant_access(role regrole, kind text, scope jsonb DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.grant_access(regrole, text, jsonb) IS 'Gives a role what its kind needs: gateway, analyst, admin, approver, member or customer. scope, an object of lists under teams, cost_centers or customers, limits what the role reads; analysts and approvers may have one, members and customers must, gateways and admins have none. Granting a kind again replaces its scope. False when nothing changed. Errors: UA422 for an unknown kind or a bad scope, UA404 for something in the scope that does not exist';
+COMMENT ON FUNCTION aiusage.grant_access(regrole, text, jsonb) IS 'Gives a role what its kind needs: gateway, importer (a gateway whose rows are history: limits do not refuse them), analyst, admin, approver, member or customer. scope, an object of lists under teams, cost_centers or customers, limits what the role reads; analysts and approvers may have one, members and customers must, gateways, importers and admins have none. Granting a kind again replaces its scope. False when nothing changed. Errors: UA422 for an unknown kind or a bad scope, UA404 for something in the scope that does not exist';
 
 CREATE FUNCTION aiusage.owner_grant_access(role regrole, kind text, scope jsonb) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -234,11 +243,11 @@ BEGIN
 			MESSAGE = format('role "%s" owns the books and needs no access', grantee);
 	END IF;
 	IF owner_grant_access.kind IS NULL OR
-		owner_grant_access.kind NOT IN ('gateway', 'analyst', 'admin', 'approver', 'member', 'customer')
+		owner_grant_access.kind NOT IN ('gateway', 'importer', 'analyst', 'admin', 'approver', 'member', 'customer')
 	THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('kind of access "%s" is not known', left(owner_grant_access.kind, 64)),
-			HINT = 'Kinds are gateway, analyst, admin, approver, member and customer.';
+			HINT = 'Kinds are gateway, importer, analyst, admin, approver, member and customer.';
 	END IF;
 	IF r IS NOT NULL THEN
 		IF jsonb_typeof(r) <> 'object' THEN
@@ -256,7 +265,7 @@ BEGIN
 				HINT = 'Leave the scope out, or name teams, cost_centers or customers.';
 		END IF;
 	END IF;
-	IF r IS NOT NULL AND owner_grant_access.kind IN ('gateway', 'admin') THEN
+	IF r IS NOT NULL AND owner_grant_access.kind IN ('gateway', 'importer', 'admin') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('access of kind %s has no scope', owner_grant_access.kind),
 			DETAIL = 'A scope limits what a role reads of usage.';

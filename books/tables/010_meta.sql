@@ -17,7 +17,8 @@ INSERT INTO aiusage.setting (name, value, meaning) VALUES
 	('time_zone', 'UTC', 'Time zone of the global billing calendar when the books are made'),
 	('strict_keys', 'off', 'on: a row of an unknown key, or of a key nobody owns at that time, is refused (UA404); off: it is booked as unmatched'),
 	('partition_interval', '1 month', 'Width of the ledger''s partitions: 1 day, 1 week or 1 month'),
-	('partitions_ahead', '2', 'How many partitions beyond the current one are made ahead');
+	('partitions_ahead', '2', 'How many partitions beyond the current one are made ahead'),
+	('quota_backfill_rows', '5000000', 'How many ledger rows are read at most to publish a limit; one that would need more is refused (53400)');
 
 CREATE TABLE aiusage.books (
 	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -26,7 +26,7 @@ CREATE TABLE aiusage.usage_record (
 	stream_state aiusage.stream_state,
 	cost_state aiusage.cost_state NOT NULL,
 	unpriced_reason aiusage.unpriced_reason,
-	quota_state aiusage.quota_state,
+	quota_state aiusage.limit_state,
 	kind aiusage.record_kind NOT NULL,
 	attempt smallint NOT NULL DEFAULT 1,
 	retries smallint,
@@ -84,7 +84,7 @@ COMMENT ON COLUMN aiusage.usage_record.status IS 'success, error, timeout or can
 COMMENT ON COLUMN aiusage.usage_record.stream_state IS 'complete, partial (the stream ended early) or estimated (the counters are a guess); the latter two make the cost estimated';
 COMMENT ON COLUMN aiusage.usage_record.cost_state IS 'final, estimated or unpriced. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.unpriced_reason IS 'Why there is no cost. Written by aiusage';
-COMMENT ON COLUMN aiusage.usage_record.quota_state IS 'ok, soft (a threshold was crossed) or over, as seen when booking; NULL: no limits apply. Written by aiusage';
+COMMENT ON COLUMN aiusage.usage_record.quota_state IS 'ok, soft (a threshold was crossed) or over, as seen when booking; exempt: of a bulk import, which limits do not refuse; NULL: no limits apply. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.kind IS 'usage, reversal (counts its row as minus), adjustment (money only) or outcome (accepted results only). Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.attempt IS 'Number of the attempt within its logical call, from 1; one row an attempt; default 1';
 COMMENT ON COLUMN aiusage.usage_record.retries IS 'Attempts made inside an SDK that have no row of their own; 0 or more';

@@ -12,7 +12,8 @@ CREATE TABLE aiusage.fold_state (
 	folded_at		timestamptz,
 	folds			bigint NOT NULL DEFAULT 0,
 	rows_folded		bigint NOT NULL DEFAULT 0,
-	last_rows		bigint NOT NULL DEFAULT 0
+	last_rows		bigint NOT NULL DEFAULT 0,
+	quotas_pruned_at	timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0);
 
 COMMENT ON TABLE aiusage.fold_state IS
@@ -26,6 +27,9 @@ COMMENT ON COLUMN aiusage.fold_state.folded_at IS 'When the last fold took its s
 COMMENT ON COLUMN aiusage.fold_state.folds IS 'Folds so far, those that found nothing included';
 COMMENT ON COLUMN aiusage.fold_state.rows_folded IS 'Ledger rows folded so far';
 COMMENT ON COLUMN aiusage.fold_state.last_rows IS 'Ledger rows that the last fold took';
+
+COMMENT ON COLUMN aiusage.fold_state.quotas_pruned_at IS
+	'When the windows of limits that were long over were thrown away last; aiusage.quota_kept() says which';
 
 INSERT INTO aiusage.fold_state (boundary, running) VALUES (0, '{}');
 

@@ -9,7 +9,7 @@
 
 CREATE TABLE aiusage.access_grant (
 	role name,
-	kind text CHECK (kind IN ('gateway', 'analyst', 'admin', 'approver', 'member', 'customer')),
+	kind text CHECK (kind IN ('gateway', 'importer', 'analyst', 'admin', 'approver', 'member', 'customer')),
 	teams text[],
 	cost_centers text[],
 	customers text[],
@@ -19,7 +19,7 @@ CREATE TABLE aiusage.access_grant (
 );
 COMMENT ON TABLE aiusage.access_grant IS 'Access given by aiusage.grant_access(); what people read is filtered by it. Teams, cost centers and customers all NULL: not limited to a scope';
 COMMENT ON COLUMN aiusage.access_grant.role IS 'Role that has it, and whoever has that role''s privileges';
-COMMENT ON COLUMN aiusage.access_grant.kind IS 'gateway, analyst, admin, approver, member or customer';
+COMMENT ON COLUMN aiusage.access_grant.kind IS 'gateway, importer, analyst, admin, approver, member or customer';
 COMMENT ON COLUMN aiusage.access_grant.teams IS 'Teams in its scope; NULL: none by team';
 COMMENT ON COLUMN aiusage.access_grant.cost_centers IS 'Cost centers in its scope; NULL: none by cost center';
 COMMENT ON COLUMN aiusage.access_grant.customers IS 'Customers in its scope; NULL: none by customer';

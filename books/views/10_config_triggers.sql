@@ -1,5 +1,5 @@
 /*
- * Triggers of the configuration tables of ownership, periods and access:
+ * Triggers of the configuration tables of ownership, periods, access and limits:
  *   a_check_*    refuse what must not be stored, before anything else
  *   b_guard_*    keep what is used from being changed
  *   audit_change every change, to aiusage.audit_log
@@ -22,7 +22,10 @@ BEGIN
 			('billing_calendar', 'periods', 'guard_calendar'),
 			('billing_boundary', 'periods', 'guard_boundary'),
 			('invoice_period', 'periods', 'guard_period'),
-			('access_grant', NULL, NULL)
+			('access_grant', 'quotas', NULL),
+			('quota', 'quotas', 'guard_quota'),
+			('quota_override', 'quotas', 'guard_quota_override'),
+			('quota_request', NULL, 'guard_quota_request')
 		) AS v (relation, cache, guard)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS a_check_labels ON aiusage.%I', t.relation);
@@ -33,7 +36,7 @@ BEGIN
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_rows BEFORE %s UPDATE OR DELETE ON aiusage.%I '
 				'FOR EACH ROW EXECUTE FUNCTION aiusage.%I()',
-				CASE WHEN t.guard NOT IN ('guard_assignment', 'guard_book_assignment') THEN 'INSERT OR' END, t.relation, t.guard);
+				CASE WHEN t.guard IN ('guard_calendar', 'guard_boundary', 'guard_period') THEN 'INSERT OR' END, t.relation, t.guard);
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.%I '
 				'FOR EACH STATEMENT EXECUTE FUNCTION aiusage.%I()', t.relation, t.guard);
@@ -52,6 +55,27 @@ BEGIN
 	END LOOP;
 END
 $do$;
+
+DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.quota_event;
+CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.quota_event
+	FOR EACH ROW EXECUTE FUNCTION aiusage.guard_quota_event();
+DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.quota_event;
+CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.quota_event
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_quota_event();
+
+-- After invalidate_caches, by their names: what they do looks at the new state.
+DROP TRIGGER IF EXISTS z_follow_class_insert ON aiusage.api_key;
+CREATE TRIGGER z_follow_class_insert AFTER INSERT ON aiusage.api_key REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.follow_class('key_class', 'class', 'api_key');
+DROP TRIGGER IF EXISTS z_follow_class_update ON aiusage.api_key;
+CREATE TRIGGER z_follow_class_update AFTER UPDATE ON aiusage.api_key REFERENCING OLD TABLE AS before NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.follow_class('key_class', 'class', 'api_key');
+DROP TRIGGER IF EXISTS z_follow_class_insert ON aiusage.customer;
+CREATE TRIGGER z_follow_class_insert AFTER INSERT ON aiusage.customer REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.follow_class('plan_tier', 'plan_tier', 'customer');
+DROP TRIGGER IF EXISTS z_follow_class_update ON aiusage.customer;
+CREATE TRIGGER z_follow_class_update AFTER UPDATE ON aiusage.customer REFERENCING OLD TABLE AS before NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.follow_class('plan_tier', 'plan_tier', 'customer');
 
 DROP TRIGGER IF EXISTS follow_time_zone ON aiusage.setting;
 CREATE TRIGGER follow_time_zone AFTER UPDATE ON aiusage.setting

@@ -28,6 +28,8 @@ typedef struct AiuAttribution
 	const char *refused_part;	/* "provider", "model" or "endpoint" when not */
 	const char *price_book;		/* of the key, customer or team; NUL-terminated, or NULL: the default book */
 	const char *charge_book;	/* likewise, or NULL: the usage is not charged on */
+	const char *stopped_part;	/* "team", "cost center" or "customer" when its usage is stopped, else NULL */
+	AiuLabel	stopped_name;	/* which */
 } AiuAttribution;
 
 /*
@@ -44,6 +46,35 @@ extern void aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const A
 /* Which price books apply to usage under a given assignment (0: unmatched). */
 extern void aiu_books_at(const AiuLabel *key, int64 assignment, const AiuLabel *customer, TimestampTz at,
 						 const char **price_book, const char **charge_book);
+
+/* The class of a key as it is today; {NULL, 0}: none.  Valid until the next call about keys. */
+extern AiuLabel aiu_key_class(const AiuLabel *key);
+
+/*
+ * What an assignment says, by its number: ledger rows carry that, and of a
+ * corrected row it is not the one of its key.  NULL: there is no such
+ * assignment.  Valid until the next call.
+ */
+typedef struct AiuOwnership
+{
+	AiuLabel	team;
+	AiuLabel	cost_center;
+	AiuLabel	project;
+	AiuLabel	environment;
+	AiuLabel	workflow;
+	AiuLabel	customer;
+} AiuOwnership;
+
+extern const AiuOwnership *aiu_ownership(int64 assignment);
+
+/* A customer as it is today, also one that nobody has entered.  Valid until the next call. */
+typedef struct AiuCustomer
+{
+	AiuLabel	plan_tier;		/* {NULL, 0}: none */
+	bool		stopped;
+} AiuCustomer;
+
+extern const AiuCustomer *aiu_customer(const AiuLabel *customer);
 
 /*
  * Billing time.  The number of a period is calendar * AIU_PERIOD_FACTOR plus
@@ -66,5 +97,8 @@ extern int32 aiu_invoice_period_stamped(int32 period);
  * Reads the books each time.
  */
 extern bool aiu_access_may_use_book(const char *book, int len);
+
+/* First instant of a period, and of the one after it; false when it is none of any calendar. */
+extern bool aiu_period_times(int32 period, TimestampTz *starts, TimestampTz *ends);
 
 #endif							/* AIU_ATTRIBUTION_H */

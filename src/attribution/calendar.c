@@ -17,6 +17,7 @@
 
 #include "attribution/calendar.h"
 #include "common/errors.h"
+#include "common/zone.h"
 
 /*
  * Numbers of the first and last periods there can be: the period after one is
@@ -31,61 +32,6 @@
 
 /* Monday, 1 January 1900 */
 #define WEEK_EPOCH	2415021
-
-/* Local date in the calendar's zone, as a Julian day. */
-static int
-local_day(const AiuCalendar *c, TimestampTz at)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
-
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, c->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
-	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday);
-}
-
-/* Seconds east of Greenwich at an instant. */
-static int64
-offset_at(const AiuCalendar *c, TimestampTz at)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
-
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, c->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
-	return -(int64) tz;
-}
-
-/*
- * The first instant at which the local clock shows this day.
- *
- * Midnight under the offset that is in force a day earlier comes first, and
- * is right unless the clock changes in between; then midnight under the
- * offset of a day later is tried, and where neither exists (clocks that jump
- * over midnight) the day begins at the jump, which is midnight under the
- * earlier offset.
- */
-static TimestampTz
-day_start(const AiuCalendar *c, int julian_day)
-{
-	TimestampTz midnight = (TimestampTz) (julian_day - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
-	TimestampTz before;
-	TimestampTz after;
-
-	before = midnight - offset_at(c, midnight - USECS_PER_DAY) * USECS_PER_SEC;
-	if (local_day(c, before) >= julian_day && local_day(c, before - 1) < julian_day)
-		return before;
-	after = midnight - offset_at(c, midnight + USECS_PER_DAY) * USECS_PER_SEC;
-	if (local_day(c, after) >= julian_day && local_day(c, after - 1) < julian_day)
-		return after;
-	return before;
-}
 
 /* A month is counted as year * 12 + month - 1. */
 static int
@@ -198,7 +144,7 @@ starts_at(const AiuCalendar *c, int index)
 		if (index > c->nstarts)
 			return DT_NOEND;
 	}
-	return day_start(c, first_day(c, index));
+	return aiu_zone_day_start(c->zone, first_day(c, index));
 }
 
 static DateADT
@@ -235,7 +181,7 @@ aiu_calendar_locate(const AiuCalendar *c, TimestampTz at, TimestampTz *from, Tim
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("an infinite time is in no invoice period")));
-	index = index_of_day(c, local_day(c, at));
+	index = index_of_day(c, aiu_zone_local_day(c->zone, at));
 	check_index(c, index);
 
 	*from = starts_at(c, index);

@@ -48,6 +48,8 @@ typedef struct Assignment
 	int32		calendar;
 	const char *team;			/* may be NULL */
 	AiuLabel	customer;		/* s may be NULL */
+	const char *stopped_part;	/* "team" or "cost center" when that is stopped, else NULL */
+	const char *stopped_name;
 } Assignment;
 
 /* One element of an allow list; a trailing * was cut off and is_prefix set. */
@@ -67,6 +69,7 @@ typedef struct RouteList
 typedef struct KeyInfo
 {
 	AiuKeyStatus status;
+	const char *key_class;		/* may be NULL */
 	AiuBookSpans books;
 	RouteList	providers;
 	RouteList	models;
@@ -113,19 +116,23 @@ static const char load_query[] =
 "SELECT k.status OPERATOR(pg_catalog.=) 'active',"
 "       k.allowed_providers, k.allowed_models, k.allowed_endpoints,"
 "       a.assignment, a.valid_from, a.valid_to, c.calendar,"
-"       a.team, a.customer"
+"       a.team, a.customer, k.class,"
+"       CASE WHEN t.stopped_at IS NOT NULL THEN a.team END,"
+"       CASE WHEN c.stopped_at IS NOT NULL THEN a.cost_center END"
 "  FROM aiusage.api_key AS k"
 "  LEFT JOIN aiusage.key_assignment AS a"
 "    ON a.api_key OPERATOR(pg_catalog.=) k.api_key"
 "   AND (a.valid_to IS NULL OR a.valid_from OPERATOR(pg_catalog.<) a.valid_to)"
 "  LEFT JOIN aiusage.cost_center AS c ON c.cost_center OPERATOR(pg_catalog.=) a.cost_center"
+"  LEFT JOIN aiusage.team AS t ON t.team OPERATOR(pg_catalog.=) a.team"
 " WHERE k.api_key OPERATOR(pg_catalog.=) $1"
 " ORDER BY a.valid_from";
 
 enum
 {
 	COL_ACTIVE = 1, COL_PROVIDERS, COL_MODELS, COL_ENDPOINTS,
-	COL_ASSIGNMENT, COL_VALID_FROM, COL_VALID_TO, COL_CALENDAR, COL_TEAM, COL_CUSTOMER
+	COL_ASSIGNMENT, COL_VALID_FROM, COL_VALID_TO, COL_CALENDAR, COL_TEAM, COL_CUSTOMER,
+	COL_CLASS, COL_STOPPED_TEAM, COL_STOPPED_COST_CENTER
 };
 
 
@@ -226,6 +233,7 @@ load_key(const AiuLabel *key)
 
 		info->status = DatumGetBool(SPI_getbinval(tuple, desc, COL_ACTIVE, &isnull)) ?
 			AIU_KEY_ACTIVE : AIU_KEY_DISABLED;
+		info->key_class = copy_text_column(tuple, desc, COL_CLASS);
 		copy_route_list(tuple, desc, COL_PROVIDERS, &info->providers);
 		copy_route_list(tuple, desc, COL_MODELS, &info->models);
 		copy_route_list(tuple, desc, COL_ENDPOINTS, &info->endpoints);
@@ -248,6 +256,11 @@ load_key(const AiuLabel *key)
 			a->team = copy_text_column(tuple, desc, COL_TEAM);
 			a->customer.s = copy_text_column(tuple, desc, COL_CUSTOMER);
 			a->customer.len = a->customer.s ? strlen(a->customer.s) : 0;
+			a->stopped_part = NULL;
+			if ((a->stopped_name = copy_text_column(tuple, desc, COL_STOPPED_TEAM)) != NULL)
+				a->stopped_part = "team";
+			else if ((a->stopped_name = copy_text_column(tuple, desc, COL_STOPPED_COST_CENTER)) != NULL)
+				a->stopped_part = "cost center";
 			info->nassignments++;
 		}
 	}
@@ -367,6 +380,7 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	result->refused_part = NULL;
 	result->price_book = NULL;
 	result->charge_book = NULL;
+	result->stopped_part = NULL;
 	if (key->s == NULL)
 		return;
 
@@ -384,8 +398,18 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	{
 		result->assignment = a->assignment;
 		result->calendar = a->calendar;
+		result->stopped_part = a->stopped_part;
+		result->stopped_name.s = a->stopped_name;
+		result->stopped_name.len = a->stopped_name ? strlen(a->stopped_name) : 0;
+		if (customer->s == NULL)
+			customer = &a->customer;
 	}
-	aiu_books_choose(&info->books, customer->s == NULL && a != NULL ? &a->customer : customer,
+	if (result->stopped_part == NULL && customer->s != NULL && aiu_customer(customer)->stopped)
+	{
+		result->stopped_part = "customer";
+		result->stopped_name = *customer;
+	}
+	aiu_books_choose(&info->books, customer,
 					 a != NULL ? a->team : NULL, at, &result->price_book, &result->charge_book);
 
 	if (provider->s != NULL && !route_allowed(&info->providers, provider))
@@ -395,40 +419,6 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	else if (!route_allowed(&info->endpoints, endpoint))
 		result->refused_part = "endpoint";
 	result->route_allowed = result->refused_part == NULL;
-}
-
-/*
- * Team and customer of an assignment, whoever's key it is: what is corrected
- * may have been moved to another key's.  Read anew each time; the strings are
- * in the current memory context.
- */
-static bool
-read_assignment(int64 number, const char **team, AiuLabel *customer)
-{
-	MemoryContext target = CurrentMemoryContext;
-	AiuOwnerSpi save;
-	Oid			argtypes[1] = {INT8OID};
-	Datum		args[1];
-	bool		found;
-
-	args[0] = Int64GetDatum(number);
-	aiu_owner_spi_begin(&save);
-	if (SPI_execute_with_args("SELECT a.team, a.customer FROM aiusage.key_assignment AS a"
-							  " WHERE a.assignment OPERATOR(pg_catalog.=) $1",
-							  1, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read assignment");
-	found = SPI_processed > 0;
-	if (found)
-	{
-		MemoryContext spi_context = MemoryContextSwitchTo(target);
-
-		*team = copy_text_column(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		customer->s = copy_text_column(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-		customer->len = customer->s ? strlen(customer->s) : 0;
-		MemoryContextSwitchTo(spi_context);
-	}
-	aiu_owner_spi_end(&save);
-	return found;
 }
 
 void
@@ -455,10 +445,33 @@ aiu_books_at(const AiuLabel *key, int64 assignment, const AiuLabel *customer, Ti
 			team = info->assignments[i].team;
 			owned = info->assignments[i].customer;
 		}
-		else if (read_assignment(assignment, &team, &owned))
+		else
+		{
+			/* of another key: what is corrected may have been moved there */
+			const AiuOwnership *owner = aiu_ownership(assignment);
+
+			if (owner != NULL)
+			{
+				team = owner->team.s;
+				owned = owner->customer;
+			}
 			info = find_key(key);	/* the cache may have been emptied meanwhile */
+		}
 	}
 	if (said.s == NULL)
 		said = owned;
 	aiu_books_choose(&info->books, &said, team, at, price_book, charge_book);
+}
+
+AiuLabel
+aiu_key_class(const AiuLabel *key)
+{
+	AiuLabel	result = {NULL, 0};
+
+	if (key->s != NULL)
+	{
+		result.s = find_key(key)->key_class;
+		result.len = result.s ? strlen(result.s) : 0;
+	}
+	return result;
 }

@@ -408,6 +408,22 @@ aiu_period_label(int32 period)
 	return aiu_calendar_label(calendar_of(period), period % AIU_PERIOD_FACTOR);
 }
 
+bool
+aiu_period_times(int32 period, TimestampTz *starts, TimestampTz *ends)
+{
+	const Calendar *c;
+	AiuPeriodBounds bounds;
+
+	ensure_loaded();
+	c = period >= 0 ? lookup_calendar(period / AIU_PERIOD_FACTOR) : NULL;
+	if (c == NULL || !aiu_calendar_has(&c->c, period % AIU_PERIOD_FACTOR))
+		return false;
+	aiu_calendar_bounds(&c->c, period % AIU_PERIOD_FACTOR, &bounds);
+	*starts = bounds.starts_at;
+	*ends = bounds.ends_at;
+	return true;
+}
+
 AiuPeriodStatus
 aiu_period_status(int32 period)
 {

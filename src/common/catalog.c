@@ -42,10 +42,11 @@ static const struct
 	{"prices", "price_version"},
 	{"keys", "api_key"},
 	{"periods", "invoice_period"},
+	{"quotas", "quota"},
 };
 
 static Oid	head_relid[AIU_CATALOG_COUNT];
-static uint64 generation[AIU_CATALOG_COUNT] = {1, 1, 1, 1};
+static uint64 generation[AIU_CATALOG_COUNT] = {1, 1, 1, 1, 1};
 static uint64 relation_changes = 1;
 static Oid	ledger_relid = InvalidOid;
 static Oid	owner_roleid = InvalidOid;

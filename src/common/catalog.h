@@ -26,10 +26,11 @@ typedef enum AiuCatalog
 	AIU_CATALOG_SETTINGS,		/* aiusage.setting, aiusage.books (head: setting) */
 	AIU_CATALOG_PRICES,			/* price_* tables (head: price_version) */
 	AIU_CATALOG_KEYS,			/* api_key, key_assignment, team, ... (head: api_key) */
-	AIU_CATALOG_PERIODS			/* billing_calendar, invoice_period (head: invoice_period) */
+	AIU_CATALOG_PERIODS,		/* billing_calendar, invoice_period (head: invoice_period) */
+	AIU_CATALOG_QUOTAS			/* quota, quota_override, access_grant (head: quota) */
 } AiuCatalog;
 
-#define AIU_CATALOG_COUNT 4
+#define AIU_CATALOG_COUNT 5
 
 extern void aiu_catalog_init(void);
 

@@ -40,6 +40,13 @@ struct Node;
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* 17: a backend's virtual transaction id moved; needs storage/proc.h */
+#if PG_VERSION_NUM >= 170000
+#define AIU_MY_LXID (MyProc->vxid.lxid)
+#else
+#define AIU_MY_LXID (MyProc->lxid)
+#endif
+
 /*
  * SQL-callable function: prototype and V1 info record in one line, which also
  * exports the symbol where modules are built with hidden visibility (16).

@@ -21,6 +21,7 @@
 
 static bool usage_written = false;
 static bool folded = false;
+static bool published = false;
 
 static void
 xact_callback(XactEvent event, void *arg)
@@ -32,6 +33,7 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			usage_written = false;
 			folded = false;
+			published = false;
 			break;
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
@@ -51,6 +53,12 @@ aiu_xact_init(void)
 void
 aiu_xact_note_usage(void)
 {
+	if (unlikely(published))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_CONFLICT),
+				 errmsg("cannot book usage in a transaction that has published or rebuilt a limit"),
+				 errdetail("Counters are loaded from what others can see, and they cannot see this transaction's limit yet."),
+				 errhint("Commit first, then insert in a new transaction.")));
 	if (unlikely(folded))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_CONFLICT),
@@ -70,4 +78,16 @@ aiu_xact_note_fold(void)
 				 errdetail("The fold's snapshot does not list its own transaction, so its rows would be lost to the rollups."),
 				 errhint("Commit first, then call aiusage.refresh() in a transaction of its own. The views are exact without it.")));
 	folded = true;
+}
+
+void
+aiu_xact_note_publish(void)
+{
+	if (usage_written)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_CONFLICT),
+				 errmsg("cannot publish or rebuild a limit in a transaction that has booked usage"),
+				 errdetail("Its rows were booked without the limit, and no counter would ever know of them."),
+				 errhint("Commit first, then publish the limit in a transaction of its own.")));
+	published = true;
 }

@@ -15,8 +15,10 @@
 
 extern void aiu_xact_init(void);
 
-/* Called by the book trigger; errors when this transaction has folded. */
+/* Called by the book trigger; errors when this transaction has folded or published a limit. */
 extern void aiu_xact_note_usage(void);
+/* Called by whoever publishes or rebuilds a limit; errors when this transaction has written usage, and keeps it from doing so. */
+extern void aiu_xact_note_publish(void);
 /* Called by the fold; errors when this transaction has written usage. */
 extern void aiu_xact_note_fold(void);
 

@@ -47,6 +47,7 @@
 #include "common/xact_state.h"
 #include "ledger/ledger_internal.h"
 #include "pricing/pricing.h"
+#include "quota/quota.h"
 
 AIU_FUNCTION(aiu_book);
 
@@ -294,19 +295,21 @@ check_numbers(const Row *row)
 }
 
 /*
- * Whose request is it, and may it be made?  What names a hold or says spent
- * is money that is gone: it is booked whatever the rules say.
+ * Whose request is it, and may it be made?  What names a hold or says spent,
+ * and the history that a bulk import brings, is money that is gone: it is booked
+ * whatever the rules say.
  */
 static void
-attribute(Row *row, const LedgerContext *ctx, AiuAttribution *owner)
+attribute(Row *row, const LedgerContext *ctx, bool exempt, AiuAttribution *owner)
 {
-	bool		spent = !row->isnull[COL_hold_id] ||
+	bool		spent = exempt || !row->isnull[COL_hold_id] ||
 		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
 
 	aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
 				  &row->labels[COL_endpoint], &row->labels[COL_customer], row->occurred_at, owner);
 
-	if (likely(spent || (owner->status == AIU_KEY_ACTIVE && owner->route_allowed && owner->assignment != 0)))
+	if (likely(spent || (owner->status == AIU_KEY_ACTIVE && owner->route_allowed && owner->assignment != 0 &&
+						 owner->stopped_part == NULL)))
 		return;
 
 	if (owner->status == AIU_KEY_DISABLED)
@@ -314,6 +317,11 @@ attribute(Row *row, const LedgerContext *ctx, AiuAttribution *owner)
 				(errcode(ERRCODE_AIU_NOT_ALLOWED),
 				 errmsg("key \"%.*s\" is disabled", row->labels[COL_api_key].len, row->labels[COL_api_key].s),
 				 errhint("Ask its owner to enable it. Money that is spent already is booked with spent = true.")));
+	if (owner->stopped_part != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_NOT_ALLOWED),
+				 errmsg("usage of %s \"%.*s\" is stopped", owner->stopped_part, owner->stopped_name.len, owner->stopped_name.s),
+				 errhint("Ask an administrator to start it again. Money that is spent already is booked with spent = true.")));
 	if (owner->status == AIU_KEY_ACTIVE && !owner->route_allowed)
 	{
 		const AiuLabel *part = strcmp(owner->refused_part, "provider") == 0 ? &row->labels[COL_provider] :
@@ -475,6 +483,7 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 	const pg_uuid_t *id = DatumGetUUIDP(row->values[COL_id]);
 	AiuAttribution owner;
 	AiuPriceResult result;
+	bool		exempt;
 
 	check_not_filled(row);
 	if (row->isnull[COL_status])
@@ -490,7 +499,10 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 		SET(row, attempt, Int16GetDatum(1));
 	check_numbers(row);
 
-	attribute(row, ctx, &owner);
+	exempt = aiu_quota_exempt_role();
+	attribute(row, ctx, exempt, &owner);
+	if (unlikely(exempt))
+		SET(row, quota_state, ObjectIdGetDatum(ctx->quota_exempt));
 	if (row->isnull[COL_assignment] && owner.assignment != 0)
 		SET(row, assignment, Int64GetDatum(owner.assignment));
 	price(row, ctx, &owner, &result);

@@ -64,7 +64,7 @@ load_types(LedgerContext *ctx)
 {
 	static const char *const own[] = {
 		"amount", "usage", "unit_costs", "usage_status", "stream_state", "cost_state",
-		"unpriced_reason", "quota_state", "record_kind"
+		"unpriced_reason", "limit_state", "record_kind"
 	};
 	int			i;
 
@@ -93,6 +93,7 @@ load_enums(LedgerContext *ctx)
 	ctx->cost_final = enum_label("cost_state", "final");
 	ctx->cost_estimated = enum_label("cost_state", "estimated");
 	ctx->cost_unpriced = enum_label("cost_state", "unpriced");
+	ctx->quota_exempt = enum_label("limit_state", "exempt");
 	for (i = AIU_UNPRICED_NO_VERSION; i <= AIU_UNPRICED_OVERFLOW; i++)
 		ctx->unpriced[i] = enum_label("unpriced_reason", aiu_unpriced_label((AiuUnpriced) i));
 }

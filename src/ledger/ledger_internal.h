@@ -36,6 +36,7 @@ typedef struct LedgerContext
 	Oid			cost_final;
 	Oid			cost_estimated;
 	Oid			cost_unpriced;
+	Oid			quota_exempt;
 	Oid			unpriced[16];	/* by AiuUnpriced */
 } LedgerContext;
 

@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * quota_funcs.c
+ *	  Charges, windows and subjects for SQL: the same arithmetic that inserts
+ *	  are checked by.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "common/compat.h"
+#include "common/errors.h"
+#include "common/xact_state.h"
+#include "quota/quota_config.h"
+#include "types/exact.h"
+
+AIU_FUNCTION(aiu_sql_quota_charges);
+AIU_FUNCTION(aiu_sql_quota_window);
+AIU_FUNCTION(aiu_sql_quota_subject_id);
+AIU_FUNCTION(aiu_sql_quota_read_counter);
+AIU_FUNCTION(aiu_sql_quota_any);
+AIU_FUNCTION(aiu_sql_begin_publish);
+
+/* Arguments of quota_charges() */
+enum
+{
+	ARG_ONLY, ARG_API_KEY, ARG_ASSIGNMENT, ARG_CUSTOMER, ARG_WORKFLOW, ARG_USER_ID, ARG_JOB_ID, ARG_TAGS,
+	ARG_PROVIDER, ARG_MODEL, ARG_ENDPOINT, ARG_USAGE, ARG_COST, ARG_STATUS, ARG_KIND, ARG_ADJUSTS, ARG_QUOTA_STATE,
+	ARG_OCCURRED_AT, ARG_RECORDED_AT, ARG_INVOICE_PERIOD
+};
+
+/* Enum labels, looked up once a query. */
+typedef struct StateLabels
+{
+	Oid			success;
+	Oid			usage;
+	Oid			outcome;
+	Oid			exempt;
+} StateLabels;
+
+static Oid
+state_label(FunctionCallInfo fcinfo, int arg, const char *label)
+{
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+						   ObjectIdGetDatum(get_fn_expr_argtype(fcinfo->flinfo, arg)),
+						   CStringGetDatum(label));
+}
+
+static const StateLabels *
+state_labels(FunctionCallInfo fcinfo)
+{
+	StateLabels *labels = fcinfo->flinfo->fn_extra;
+
+	if (labels == NULL)
+	{
+		labels = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(StateLabels));
+		labels->success = state_label(fcinfo, ARG_STATUS, "success");
+		labels->usage = state_label(fcinfo, ARG_KIND, "usage");
+		labels->outcome = state_label(fcinfo, ARG_KIND, "outcome");
+		labels->exempt = state_label(fcinfo, ARG_QUOTA_STATE, "exempt");
+		fcinfo->flinfo->fn_extra = labels;
+	}
+	return labels;
+}
+
+static AiuLabel
+label_arg(FunctionCallInfo fcinfo, int arg)
+{
+	AiuLabel	label = {NULL, 0};
+
+	if (!PG_ARGISNULL(arg))
+	{
+		text	   *t = PG_GETARG_TEXT_PP(arg);
+
+		label.s = VARDATA_ANY(t);
+		label.len = VARSIZE_ANY_EXHDR(t);
+	}
+	return label;
+}
+
+static void
+read_facts(FunctionCallInfo fcinfo, AiuQuotaFacts *facts)
+{
+	const StateLabels *labels = state_labels(fcinfo);
+	AiuLabel	api_key = label_arg(fcinfo, ARG_API_KEY);
+	AiuLabel	customer = label_arg(fcinfo, ARG_CUSTOMER);
+	AiuLabel	workflow = label_arg(fcinfo, ARG_WORKFLOW);
+	bool		is_usage;
+
+	aiu_quota_facts_init(facts, &api_key, PG_ARGISNULL(ARG_ASSIGNMENT) ? 0 : PG_GETARG_INT64(ARG_ASSIGNMENT),
+						 &customer, &workflow);
+	facts->dims[AIU_DIM_USER_ID] = label_arg(fcinfo, ARG_USER_ID);
+	facts->dims[AIU_DIM_JOB_ID] = label_arg(fcinfo, ARG_JOB_ID);
+	facts->dims[AIU_DIM_PROVIDER] = label_arg(fcinfo, ARG_PROVIDER);
+	facts->dims[AIU_DIM_MODEL] = label_arg(fcinfo, ARG_MODEL);
+	facts->dims[AIU_DIM_ENDPOINT] = label_arg(fcinfo, ARG_ENDPOINT);
+	if (!PG_ARGISNULL(ARG_TAGS))
+		facts->tags = PG_GETARG_JSONB_P(ARG_TAGS);
+	if (!PG_ARGISNULL(ARG_USAGE))
+		facts->usage = PG_GETARG_USAGE_P(ARG_USAGE);
+	if (!PG_ARGISNULL(ARG_COST))
+	{
+		const AiuAmount *cost = PG_GETARG_AMOUNT_P(ARG_COST);
+
+		facts->has_cost = true;
+		facts->cost = aiu_amount_value(cost);
+		facts->currency = aiu_amount_currency(cost);
+	}
+	is_usage = PG_ARGISNULL(ARG_KIND) || PG_GETARG_OID(ARG_KIND) == labels->usage;
+	facts->counts_usage = is_usage && PG_ARGISNULL(ARG_ADJUSTS);
+	facts->counts_spend = is_usage || PG_GETARG_OID(ARG_KIND) != labels->outcome;
+	facts->failed = !PG_ARGISNULL(ARG_STATUS) && PG_GETARG_OID(ARG_STATUS) != labels->success;
+	facts->exempt = !PG_ARGISNULL(ARG_QUOTA_STATE) && PG_GETARG_OID(ARG_QUOTA_STATE) == labels->exempt;
+	facts->occurred_at = PG_GETARG_TIMESTAMPTZ(ARG_OCCURRED_AT);
+	facts->recorded_at = PG_ARGISNULL(ARG_RECORDED_AT) ? facts->occurred_at : PG_GETARG_TIMESTAMPTZ(ARG_RECORDED_AT);
+	facts->invoice_period = PG_ARGISNULL(ARG_INVOICE_PERIOD) ? 0 : PG_GETARG_INT32(ARG_INVOICE_PERIOD);
+}
+
+static Datum
+subject_datum(const uint64 subject[2])
+{
+	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+
+	memcpy(uuid->data, subject, UUID_LEN);
+	return UUIDPGetDatum(uuid);
+}
+
+/*
+ * quota_charges(only int, api_key text, ..., OUT quota int, OUT subject uuid, OUT window_start bigint,
+ *				 OUT starts_at timestamptz, OUT ends_at timestamptz, OUT amount numeric, OUT uncheckable boolean,
+ *				 OUT labels text[])
+ */
+Datum
+aiu_sql_quota_charges(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	AiuQuotaFacts facts;
+	AiuCharge	charges[AIU_QUOTA_MAX];
+	int			ncharges = 0;
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(ARG_OCCURRED_AT) || !aiu_quota_any())
+		return (Datum) 0;
+	read_facts(fcinfo, &facts);
+	if (PG_ARGISNULL(ARG_ONLY))
+		ncharges = aiu_quota_charges(&facts, charges);
+	else
+	{
+		const AiuQuotaDef *def = aiu_quota_def(PG_GETARG_INT32(ARG_ONLY));
+
+		if (def != NULL && aiu_quota_charge_of(def, &facts, &charges[0]))
+			ncharges = 1;
+	}
+	for (i = 0; i < ncharges; i++)
+	{
+		const AiuCharge *c = &charges[i];
+		TimestampTz starts;
+		TimestampTz ends;
+		int64		window;
+		Datum		values[8];
+		bool		nulls[8] = {false};
+
+		aiu_quota_charge_window(c->def, &facts, &window, &starts, &ends);
+		values[0] = Int32GetDatum(c->def->quota);
+		values[1] = subject_datum(c->subject);
+		values[2] = Int64GetDatum(c->window);
+		values[3] = TimestampTzGetDatum(starts);
+		values[4] = TimestampTzGetDatum(c->window_ends);
+		values[5] = NumericGetDatum(aiu_scaled_to_numeric(c->amount, AIU_QUOTA_DECIMALS));
+		values[6] = BoolGetDatum(c->uncheckable);
+		values[7] = aiu_quota_labels_datum(c->def, &facts);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* quota_window(quota int, at timestamptz, OUT window_start bigint, OUT starts_at timestamptz, OUT ends_at timestamptz) */
+Datum
+aiu_sql_quota_window(PG_FUNCTION_ARGS)
+{
+	const AiuQuotaDef *def = aiu_quota_def(PG_GETARG_INT32(0));
+	int32		invoice_period = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
+	TupleDesc	tupdesc;
+	int64		window;
+	TimestampTz starts;
+	TimestampTz ends;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || def == NULL ||
+		(def->window == AIU_WINDOW_PERIOD && PG_ARGISNULL(2)))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	aiu_quota_window(def, at, invoice_period, &window, &starts, &ends);
+	values[0] = Int64GetDatum(window);
+	values[1] = TimestampTzGetDatum(starts);
+	values[2] = TimestampTzGetDatum(ends);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+/* The labels of an array; the texts are those of the array. */
+static int
+array_labels(ArrayType *array, AiuLabel *labels)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	if (n > AIU_DIM_COUNT)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("too many labels of a subject: %d", n),
+				 errdetail("There are %d dimensions.", AIU_DIM_COUNT)));
+	for (i = 0; i < n; i++)
+	{
+		labels[i].s = NULL;
+		labels[i].len = 0;
+		if (!nulls[i])
+		{
+			text	   *t = DatumGetTextPP(elements[i]);
+
+			labels[i].s = VARDATA_ANY(t);
+			labels[i].len = VARSIZE_ANY_EXHDR(t);
+		}
+	}
+	return n;
+}
+
+/* quota_subject_id(quota int, epoch int, labels text[]) */
+Datum
+aiu_sql_quota_subject_id(PG_FUNCTION_ARGS)
+{
+	AiuLabel	labels[AIU_DIM_COUNT];
+	uint64		subject[2];
+	int			n = array_labels(PG_GETARG_ARRAYTYPE_P(2), labels);
+
+	aiu_quota_subject_of_labels(PG_GETARG_INT32(0), PG_GETARG_INT32(1), n, labels, subject);
+	PG_RETURN_DATUM(subject_datum(subject));
+}
+
+/*
+ * quota_read_counter(quota int, labels text[], window_start bigint, OUT used numeric, OUT held numeric, OUT alerted int)
+ *
+ * What a counter is loaded with, of what a fold has and of what it has not.
+ */
+Datum
+aiu_sql_quota_read_counter(PG_FUNCTION_ARGS)
+{
+	AiuLabel	labels[AIU_DIM_COUNT];
+	int			n = array_labels(PG_GETARG_ARRAYTYPE_P(1), labels);
+	AiuCharge	charge;
+	AiuQuotaEvicted evicted = {0};
+	int128		used;
+	int128		held;
+	int128		ring[AIU_QUOTA_RING + 1];
+	uint32		alerted;
+	TupleDesc	tupdesc;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	memset(&charge, 0, sizeof(charge));
+	charge.def = aiu_quota_def(PG_GETARG_INT32(0));
+	if (charge.def == NULL)
+		PG_RETURN_NULL();
+	aiu_quota_subject_of_labels(charge.def->quota, charge.def->epoch, n, labels, charge.subject);
+	charge.window = PG_GETARG_INT64(2);
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	tupdesc = BlessTupleDesc(tupdesc);
+	evicted.window_is_over = true;	/* whatever memory knows: all of the tail */
+	aiu_quota_read_counter(&charge, &evicted, &used, charge.def->sliding ? ring : NULL, &held, &alerted);
+	values[0] = NumericGetDatum(aiu_scaled_to_numeric(used, AIU_QUOTA_DECIMALS));
+	values[1] = NumericGetDatum(aiu_scaled_to_numeric(held, AIU_QUOTA_DECIMALS));
+	values[2] = Int32GetDatum((int32) alerted);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
+}
+
+/* quota_any() */
+Datum
+aiu_sql_quota_any(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(aiu_quota_any());
+}
+
+/* begin_publish(): the limit must not be younger than usage of its own transaction */
+Datum
+aiu_sql_begin_publish(PG_FUNCTION_ARGS)
+{
+	aiu_xact_note_publish();
+	PG_RETURN_VOID();
+}
