@@ -170,3 +170,23 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION aiusage.guard_period() IS 'Trigger: an invoice period has the bounds of its calendar, its status only moves forward, and what was said when it was closed stays (UA403)';
+
+CREATE FUNCTION aiusage.guard_own_calendar() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	id text := to_jsonb(OLD) ->> TG_TABLE_NAME;
+BEGIN
+	IF NEW.calendar IS NULL AND OLD.calendar IS NOT NULL AND EXISTS (SELECT FROM aiusage.invoice_statement AS s
+		WHERE s.entity_kind = TG_TABLE_NAME AND s.entity = id AND s.by_days)
+	THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('%s "%s" has statements by a calendar of its own and cannot do without one', TG_TABLE_NAME, id),
+			DETAIL = 'Usage that is on them would be on others again.',
+			HINT = 'Let it follow another calendar, which may be global.';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION aiusage.guard_own_calendar() IS 'Trigger: a team or customer that has statements by days keeps a billing calendar of its own, this or another (UA409)';

@@ -242,6 +242,8 @@ BEGIN
 		SELECT r.dimension FROM aiusage.rollup_daily r
 	) r
 	WHERE NOT EXISTS (SELECT 1 FROM aiusage.rollup_dimension d WHERE d.dimension = r.dimension);
+
+	RETURN QUERY SELECT * FROM aiusage.owner_verify_statements();
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_verify() IS

@@ -76,8 +76,11 @@ AS $$
 		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
 
 		-- calendars, closing, statements
-		('analyst admin approver', 'billing_boundary', 'SELECT', true),
-		('admin', 'calendar_number add_billing_period start_closing', 'EXECUTE', true),
+		('analyst admin approver member', 'statements statement_lines statement_units', 'SELECT', false),
+		('analyst admin approver member customer', 'customer_statements customer_statement_units', 'SELECT', false),
+		('analyst admin approver', 'billing_boundary invoice_statement invoice_statement_line invoice_statement_unit invoice', 'SELECT', true),
+		('analyst admin approver', 'period_findings statement_checksum', 'EXECUTE', true),
+		('admin', 'calendar_number add_billing_period start_closing record_invoice record_period_invoice reverse_statement', 'EXECUTE', true),
 
 		-- limits: anybody who sees one may ask for more; what is decided, somebody else decides
 		('analyst admin approver member', 'quota_state quota_forecast', 'SELECT', false),

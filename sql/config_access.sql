@@ -246,7 +246,7 @@ DELETE FROM aiusage.key_assignment WHERE api_key = 'config-adm';
 \echo :SQLSTATE
 UPDATE aiusage.key_assignment SET team = 'config-ta' WHERE api_key = 'config-adm';
 \echo :SQLSTATE
-SELECT aiusage.owner_close_period(1, 'x');
+SELECT aiusage.owner_close_period(1, 'x', false);
 \echo :SQLSTATE
 RESET ROLE;
 SELECT relation, operation, role, session_role = session_user AS of_my_session FROM aiusage.audit_log

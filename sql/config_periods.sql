@@ -188,8 +188,10 @@ UPDATE aiusage.invoice_period SET ends_on = '2024-01-01' WHERE period = 124286;
 \echo :SQLSTATE
 DELETE FROM aiusage.invoice_period WHERE period = 124286;
 \echo :SQLSTATE
-TRUNCATE aiusage.invoice_period;
+SET client_min_messages = warning;
+TRUNCATE aiusage.invoice_period CASCADE;
 \echo :SQLSTATE
+RESET client_min_messages;
 SELECT aiusage.set_billing_calendar('global', 'Asia/Tokyo');
 \echo :SQLSTATE
 UPDATE aiusage.setting SET value = 'Asia/Tokyo' WHERE name = 'time_zone';
@@ -225,7 +227,7 @@ SELECT pg_temp.book('k-global', '2024-02-10 00:00:00Z');
 SELECT pg_temp.book('k-berlin', '2023-10-31 23:00:00Z');
 SELECT pg_temp.book('k-berlin', '2023-11-16 18:15:46Z');
 SELECT pg_temp.book('k-nobody', '2023-12-16 18:15:46Z');
-SELECT aiusage.close_period(aiusage.period_of(2, '2023-11-16Z')) AS next;
+SELECT aiusage.close_period(aiusage.period_of(2, '2023-11-16Z'), 'unpriced and not folded, as it is', true) AS next;
 SELECT pg_temp.book('k-berlin', '2023-11-16 18:15:46Z');
 -- A cost center that moves to another calendar does so for what is booked from now on.
 SELECT aiusage.put_cost_center('cc-berlin', calendar => 'kathmandu') AS moved;

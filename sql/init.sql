@@ -23,7 +23,9 @@ DROP EXTENSION aiusage;
 -- books of an older shape: the missing step is made up for, the rest stays
 BEGIN;
 DELETE FROM aiusage.storage_step WHERE name = 'corrections';
-DROP TABLE aiusage.correction;
+SET LOCAL client_min_messages = warning;
+DROP TABLE aiusage.correction CASCADE;
+RESET client_min_messages;
 SELECT * FROM aiusage.init();
 SELECT to_regclass('aiusage.correction') IS NOT NULL AS made;
 ROLLBACK;

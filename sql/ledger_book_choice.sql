@@ -101,7 +101,7 @@ CREATE FUNCTION pg_temp.newest() RETURNS uuid LANGUAGE sql AS $$
 	SELECT u.id FROM c JOIN aiusage.usage_record AS u ON u.id = c.id
 	WHERE NOT EXISTS (SELECT FROM aiusage.usage_record AS r WHERE r.adjusts = u.id AND r.kind = 'usage') $$;
 SELECT aiusage.adjust(pg_temp.newest(), '{"requests": 2}', 'test', NULL) IS NOT NULL AS adjusted;
-SELECT aiusage.close_period((SELECT invoice_period FROM aiusage.usage_record WHERE id = pg_temp.newest())) > 0 AS closed;
+SELECT aiusage.close_period((SELECT invoice_period FROM aiusage.usage_record WHERE id = pg_temp.newest()), 'test', true) > 0 AS closed;
 SELECT aiusage.adjust(pg_temp.newest(), '{"requests": 3}', 'test', NULL) IS NOT NULL AS adjusted;
 SELECT aiusage.adjust(pg_temp.newest(), '{"requests": 4}', 'test', NULL) IS NOT NULL AS adjusted;
 SELECT kind, cost, list_cost, charge, occurred_at < '2026-05-01' AS of_its_time FROM aiusage.usage_record

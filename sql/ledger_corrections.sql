@@ -97,7 +97,7 @@ SELECT aiusage.reattribute('{"ids": ["x"]}', :other, 'x', NULL, false);
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)
 VALUES (aiusage.event_id('corr-9', '2025-01-15 10:00:00+00'), 'corr_key', 'corrlab', 'm1', '{"input_tokens": 1000}', 'corr-closed');
 BEGIN;
-SELECT aiusage.close_period(aiusage.period_of(1, '2025-01-15 10:00:00+00'), 'test');
+SELECT aiusage.close_period(aiusage.period_of(1, '2025-01-15 10:00:00+00'), 'test', true);
 SELECT aiusage.adjust(aiusage.event_id('corr-9', '2025-01-15 10:00:00+00'), '{"input_tokens": 10}', 'late find', NULL) IS NOT NULL AS corrected;
 SELECT kind, occurred_at > now() - interval '1 hour' AS today, aiusage.period_label(invoice_period) = to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') AS this_month
 FROM aiusage.usage_log WHERE workflow = 'corr-closed' ORDER BY kind, occurred_at;

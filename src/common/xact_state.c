@@ -91,3 +91,9 @@ aiu_xact_note_publish(void)
 				 errhint("Commit first, then publish the limit in a transaction of its own.")));
 	published = true;
 }
+
+bool
+aiu_xact_usage_written(void)
+{
+	return usage_written;
+}

@@ -21,5 +21,7 @@ extern void aiu_xact_note_usage(void);
 extern void aiu_xact_note_publish(void);
 /* Called by the fold; errors when this transaction has written usage. */
 extern void aiu_xact_note_fold(void);
+/* Has this transaction written usage? */
+extern bool aiu_xact_usage_written(void);
 
 #endif							/* AIU_XACT_STATE_H */

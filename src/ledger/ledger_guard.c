@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ledger_guard.c
- *	  The ledger is append-only.
+ *	  The ledger is append-only; and small functions that ask about it.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +13,10 @@
 
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/xact_state.h"
 
 AIU_FUNCTION(aiu_append_only);
+AIU_FUNCTION(aiu_has_booked);
 AIU_FUNCTION(aiu_module_version);
 
 /*
@@ -44,4 +46,11 @@ Datum
 aiu_module_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(AIUSAGE_VERSION));
+}
+
+/* aiusage.has_booked() RETURNS boolean */
+Datum
+aiu_has_booked(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(aiu_xact_usage_written());
 }
