@@ -17,6 +17,7 @@
 #include "common/xact_state.h"
 #include "attribution/attribution.h"
 #include "pricing/pricing.h"
+#include "quota/quota.h"
 
 AIU_MODULE_MAGIC;
 
@@ -29,4 +30,5 @@ _PG_init(void)
 	aiu_catalog_init();
 	aiu_xact_init();
 	aiu_price_may_use_hook = aiu_access_may_use_book;
+	aiu_quota_init();
 }

@@ -24,7 +24,8 @@
  *   always: it belongs to this cluster.
  *
  * The trigger counts nothing: a row that ON CONFLICT DO NOTHING then drops
- * has come by here all the same.
+ * has come by here all the same.  It only looks at the row's limits;
+ * charge_trigger.c counts.
  *
  *-------------------------------------------------------------------------
  */
@@ -143,6 +144,12 @@ mismatch:
 			 errmsg("table \"%s\" does not have the columns of this version of aiusage", RelationGetRelationName(rel)),
 			 errhint("After an upgrade run ALTER EXTENSION aiusage UPDATE and SELECT aiusage.init(); partitions are made by aiusage.make_partitions().")));
 	return NULL;				/* keep the compiler quiet */
+}
+
+void
+aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx)
+{
+	(void) check_relation(rel, ctx);
 }
 
 /*
@@ -502,7 +509,7 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 	exempt = aiu_quota_exempt_role();
 	attribute(row, ctx, exempt, &owner);
 	if (unlikely(exempt))
-		SET(row, quota_state, ObjectIdGetDatum(ctx->quota_exempt));
+		SET(row, quota_state, ObjectIdGetDatum(ctx->quota_state[AIU_QUOTA_STATE_EXEMPT]));
 	if (row->isnull[COL_assignment] && owner.assignment != 0)
 		SET(row, assignment, Int64GetDatum(owner.assignment));
 	price(row, ctx, &owner, &result);
@@ -604,6 +611,7 @@ aiu_book(PG_FUNCTION_ARGS)
 	bool		in_slot;
 	TimestampTz now;
 	const pg_uuid_t *id;
+	bool		kept;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
@@ -632,10 +640,12 @@ aiu_book(PG_FUNCTION_ARGS)
 	if (!row.isnull[COL_tags])
 		aiu_ledger_check_tags(DatumGetJsonbP(row.values[COL_tags]));
 
-	if (likely(row.isnull[COL_cost_state]))
+	kept = !row.isnull[COL_cost_state];
+	if (likely(!kept))
 		book(&row, ctx, now);
 	else
 		keep(&row, ctx, now);
+	aiu_ledger_ask_limits(row.values, row.isnull, ctx, kept);
 
 	SET(&row, txid, Int64GetDatum(ctx->incarnation_bits |
 								  (int64) U64FromFullTransactionId(GetTopFullTransactionId())));

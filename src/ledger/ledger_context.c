@@ -31,6 +31,7 @@
 #include "common/errors.h"
 #include "common/owner.h"
 #include "ledger/ledger_internal.h"
+#include "quota/quota.h"
 
 AIU_FUNCTION(aiu_system_identifier);
 AIU_FUNCTION(aiu_in_extension_script);
@@ -87,13 +88,19 @@ load_enums(LedgerContext *ctx)
 	int			i;
 
 	ctx->kind_usage = enum_label("record_kind", "usage");
+	ctx->kind_reversal = enum_label("record_kind", "reversal");
+	ctx->kind_adjustment = enum_label("record_kind", "adjustment");
 	ctx->status_success = enum_label("usage_status", "success");
 	ctx->stream_partial = enum_label("stream_state", "partial");
 	ctx->stream_estimated = enum_label("stream_state", "estimated");
 	ctx->cost_final = enum_label("cost_state", "final");
 	ctx->cost_estimated = enum_label("cost_state", "estimated");
 	ctx->cost_unpriced = enum_label("cost_state", "unpriced");
-	ctx->quota_exempt = enum_label("limit_state", "exempt");
+	ctx->quota_state[AIU_QUOTA_STATE_NONE] = InvalidOid;
+	ctx->quota_state[AIU_QUOTA_STATE_OK] = enum_label("limit_state", "ok");
+	ctx->quota_state[AIU_QUOTA_STATE_SOFT] = enum_label("limit_state", "soft");
+	ctx->quota_state[AIU_QUOTA_STATE_OVER] = enum_label("limit_state", "over");
+	ctx->quota_state[AIU_QUOTA_STATE_EXEMPT] = enum_label("limit_state", "exempt");
 	for (i = AIU_UNPRICED_NO_VERSION; i <= AIU_UNPRICED_OVERFLOW; i++)
 		ctx->unpriced[i] = enum_label("unpriced_reason", aiu_unpriced_label((AiuUnpriced) i));
 }

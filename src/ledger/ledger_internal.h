@@ -15,6 +15,7 @@
 #include "types/amount.h"
 #include "types/usage.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 
 /*
  * What booking needs of settings and catalogues, loaded once and until
@@ -30,17 +31,25 @@ typedef struct LedgerContext
 	AiuCurrency currency;		/* of rows that no book gives one */
 	Oid			column_type[AIU_COLUMN_TYPES];
 	Oid			kind_usage;
+	Oid			kind_reversal;
+	Oid			kind_adjustment;
 	Oid			status_success;
 	Oid			stream_partial;
 	Oid			stream_estimated;
 	Oid			cost_final;
 	Oid			cost_estimated;
 	Oid			cost_unpriced;
-	Oid			quota_exempt;
 	Oid			unpriced[16];	/* by AiuUnpriced */
+	Oid			quota_state[5];	/* by AiuQuotaState; none for NONE */
 } LedgerContext;
 
 extern const LedgerContext *aiu_ledger_context(void);
+
+/* Does the table have the ledger's columns?  Errors otherwise; remembered, by table. */
+extern void aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx);
+
+/* limits: look, stamp quota_state, leave the charges for the AFTER trigger; may refuse the row */
+extern void aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept);
 
 /* tags: flat, short, no content, no secrets; raises UA422 otherwise */
 extern void aiu_ledger_check_tags(Jsonb *tags);

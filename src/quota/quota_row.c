@@ -1,0 +1,373 @@
+/*-------------------------------------------------------------------------
+ *
+ * quota_row.c
+ *	  The two moments of an insert at which limits are asked.
+ *
+ * BEFORE only looks: the row may still be dropped by ON CONFLICT.  It loads
+ * counters where needed, says where they stand, and refuses what does not
+ * fit in what is committed already, so that a flood at a limit leaves no dead
+ * rows.  AFTER reserves.
+ *
+ * AFTER ROW triggers run at the end of the statement.  The charges that
+ * BEFORE resolved wait in a queue of bounded size, which belongs to one
+ * command; a row that is not there is resolved again from its tuple, with
+ * the same result.  The queue holds no facts, so whoever needs words (a
+ * denial, a threshold) goes that way too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/errors.h"
+#include "common/guc.h"
+#include "quota/quota_engine_internal.h"
+
+/* Bytes of charges on their way from BEFORE to AFTER. */
+#define QUEUE_FIRST		(16 * 1024)
+#define QUEUE_MAX		(2 * 1024 * 1024)
+
+typedef struct QueuedRow
+{
+	pg_uuid_t	id;
+	TimestampTz now;
+	uint8		mode;
+	uint8		ncharges;
+	AiuCharge	charges[FLEXIBLE_ARRAY_MEMBER];
+} QueuedRow;
+
+#define QUEUED_SIZE(n)	MAXALIGN(offsetof(QueuedRow, charges) + sizeof(AiuCharge) * (n))
+
+/* What a row's charges are called, made when somebody needs it, or before that becomes impossible. */
+typedef struct Words
+{
+	const AiuQuotaFacts *facts;
+	char	   *subject[AIU_QUOTA_MAX];
+	bool		made;
+} Words;
+
+/*---- Local variables ----*/
+
+static char *queue = NULL;
+static int	queue_size = 0;
+static int	queue_head = 0;		/* offset of the oldest */
+static int	queue_tail = 0;		/* where the next one goes */
+static CommandId queue_command = InvalidCommandId;
+static uint64 queue_generation = 0;
+
+void
+aiu_quota_forget_rows(void)
+{
+	queue_head = queue_tail = 0;
+}
+
+/* Leave the charges for AFTER; without room, AFTER does without. */
+static void
+enqueue(const pg_uuid_t *id, AiuQuotaMode mode, TimestampTz now, const AiuCharge *charges, int ncharges)
+{
+	CommandId	command = GetCurrentCommandId(false);
+	uint64		generation = aiu_quota_generation();
+	int			need = QUEUED_SIZE(ncharges);
+	QueuedRow  *row;
+
+	if (queue_head == queue_tail || queue_command != command || queue_generation != generation)
+	{
+		/* leftovers: ON CONFLICT dropped them, or theirs is an outer statement */
+		queue_head = queue_tail = 0;
+		queue_command = command;
+		queue_generation = generation;
+	}
+	if (queue_tail + need > queue_size)
+	{
+		int			size = Max(queue_size * 2, QUEUE_FIRST);
+
+		if (size > QUEUE_MAX)
+			return;
+		queue = queue == NULL ? MemoryContextAlloc(TopMemoryContext, size) : repalloc(queue, size);
+		queue_size = size;
+	}
+	row = (QueuedRow *) (queue + queue_tail);
+	row->id = *id;
+	row->now = now;
+	row->mode = mode;
+	row->ncharges = ncharges;
+	memcpy(row->charges, charges, sizeof(AiuCharge) * ncharges);
+	queue_tail += need;
+}
+
+/* The charges of a row, taken out of the queue; NULL: they are not there. */
+static QueuedRow *
+dequeue(const pg_uuid_t *id, CommandId command)
+{
+	if (queue_head == queue_tail || queue_command != command || queue_generation != aiu_quota_generation())
+		return NULL;
+	while (queue_head < queue_tail)
+	{
+		QueuedRow  *row = (QueuedRow *) (queue + queue_head);
+
+		queue_head += QUEUED_SIZE(row->ncharges);
+		if (memcmp(&row->id, id, sizeof(pg_uuid_t)) == 0)
+			return row;
+	}
+	/* rows come in the order in which they went in: what was left was dropped */
+	return NULL;
+}
+
+static const char *
+subject_of(Words *words, const AiuCharge *charges, int ncharges, int index)
+{
+	int			i;
+
+	for (i = 0; i < ncharges && !words->made; i++)
+	{
+		StringInfoData buf;
+
+		initStringInfo(&buf);
+		aiu_quota_subject_text(&charges[i], words->facts, &buf);
+		words->subject[i] = buf.data;
+	}
+	words->made = true;
+	return words->subject[index];
+}
+
+/*
+ * See that the charge's counter is there and loaded.  words NULL: only if it
+ * is; else whoever may be refused is refused when it cannot be had.
+ */
+static bool
+place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, Words *words, uint8 *where)
+{
+	AiuCharge  *charge = &charges[index];
+	bool		must_book = mode == AIU_QUOTA_COUNT || !aiu_quota_refuses(charge->def);
+
+	if (charge->amount == 0 && !charge->uncheckable)
+	{
+		*where = AIU_PLACE_NOTHING;
+		return true;
+	}
+	*where = AIU_PLACE_COUNTER;
+	for (;;)
+	{
+		AiuCounter *counter = aiu_counter_find(charge);
+		const char *subject;
+
+		/* not a promise: whoever acts on it looks again, locked */
+		if (likely(counter != NULL && counter->state == AIU_COUNTER_READY))
+			return true;
+		if (words == NULL)
+			return false;
+
+		/* a load may move the labels that the facts point to */
+		subject = subject_of(words, charges, ncharges, index);
+		if (counter == NULL)
+		{
+			if (!must_book)
+				aiu_quota_deny_not_loaded(charge, subject, true);
+			*where = AIU_PLACE_UNCOUNTED;
+			return true;
+		}
+		switch (aiu_counter_load(counter, charge))
+		{
+			case AIU_LOAD_READY:
+				return true;
+			case AIU_LOAD_GONE:
+				break;
+			case AIU_LOAD_TIMEOUT:
+				if (!must_book && !aiu_quota_fail_open)
+					aiu_quota_deny_not_loaded(charge, subject, false);
+				*where = AIU_PLACE_UNCOUNTED;
+				return true;
+		}
+	}
+}
+
+static void
+find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, int128 *limits)
+{
+	int			i;
+
+	for (i = 0; i < ncharges; i++)
+		limits[i] = likely(charges[i].def->noverrides == 0) ? charges[i].def->limit :
+			aiu_quota_limit(charges[i].def, charges[i].subject, now);
+}
+
+/*
+ * Where one charge stands.  true: it certainly does not fit, whatever becomes
+ * of the transactions in flight.
+ */
+static bool
+look(AiuCharge *charge, uint8 where, int128 limit, AiuQuotaMode mode, AiuQuotaState *state, AiuRefusal *seen)
+{
+	int128		total;
+
+	if (where == AIU_PLACE_UNCOUNTED || charge->uncheckable)
+	{
+		*state = AIU_QUOTA_STATE_OVER;
+		return false;
+	}
+	if (where == AIU_PLACE_NOTHING || charge->amount <= 0)
+		return false;
+	if (!aiu_quota_look(charge, limit, seen))
+		return false;			/* evicted this moment: AFTER will load it */
+
+	total = seen->used + seen->held + charge->amount;
+	if (unlikely(total > limit))
+	{
+		if (mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charge->def))
+			return true;
+		*state = AIU_QUOTA_STATE_OVER;
+		return false;
+	}
+	total += seen->reserved;
+	if (total > limit && (mode == AIU_QUOTA_COUNT || !aiu_quota_refuses(charge->def)))
+		*state = AIU_QUOTA_STATE_OVER;
+	else if (*state == AIU_QUOTA_STATE_OK && charge->def->nthresholds > 0 &&
+			 total >= aiu_threshold_amount(limit, charge->def->thresholds[0]))
+		*state = AIU_QUOTA_STATE_SOFT;
+	return false;
+}
+
+AiuQuotaState
+aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode)
+{
+	AiuCharge	charges[AIU_QUOTA_MAX];
+	int128		limits[AIU_QUOTA_MAX];
+	uint8		where[AIU_QUOTA_MAX];
+	Words		words = {facts, {NULL}, false};
+	AiuQuotaState state = AIU_QUOTA_STATE_OK;
+	AiuRefusal	refusal = {-1};
+	int			ncharges = aiu_quota_charges(facts, charges);
+	bool		replay = false;
+	int			i;
+
+	if (ncharges == 0)
+	{
+		if (aiu_quota_table != NULL)
+			enqueue(id, mode, facts->recorded_at, charges, 0);
+		return AIU_QUOTA_STATE_NONE;
+	}
+	if (unlikely(aiu_quota_table == NULL))
+	{
+		if (mode == AIU_QUOTA_CHECK)
+			aiu_quota_deny_not_preloaded(&charges[0]);
+		return facts->exempt ? AIU_QUOTA_STATE_EXEMPT : AIU_QUOTA_STATE_OVER;
+	}
+
+	for (i = 0; i < ncharges; i++)
+	{
+		charges[i].counter = -1;
+		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
+		{
+			if (!replay && !aiu_quota_is_booked(id))
+				aiu_quota_deny_uncheckable(&charges[i], facts, subject_of(&words, charges, ncharges, i));
+			replay = true;
+		}
+	}
+	for (i = 0; i < ncharges; i++)
+		place(charges, ncharges, i, mode, &words, &where[i]);
+	find_limits(charges, ncharges, facts->recorded_at, limits);
+
+	for (i = 0; i < ncharges; i++)
+	{
+		AiuRefusal	seen;
+
+		/* of several that refuse, the one that will do so longest is told */
+		if (unlikely(look(&charges[i], where[i], limits[i], mode, &state, &seen)) &&
+			(refusal.index < 0 || seen.room_at > refusal.room_at))
+		{
+			refusal = seen;
+			refusal.index = i;
+		}
+	}
+	/* a replay is answered by ON CONFLICT, or by the primary key */
+	if (unlikely(refusal.index >= 0) && !replay && !aiu_quota_is_booked(id))
+		aiu_quota_deny(&charges[refusal.index], &facts->dims[AIU_DIM_API_KEY],
+					   subject_of(&words, charges, ncharges, refusal.index), &refusal, facts->recorded_at);
+
+	enqueue(id, mode, facts->recorded_at, charges, ncharges);
+	return facts->exempt ? AIU_QUOTA_STATE_EXEMPT : state;
+}
+
+/* Reserve.  Without words: false when it needs them, and nothing is reserved then. */
+static bool
+reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Words *words)
+{
+	uint8		where[AIU_QUOTA_MAX];
+	int128		limits[AIU_QUOTA_MAX];
+	AiuCrossing crossings[AIU_QUOTA_MAX];
+	AiuRefusal	refusal;
+	const AiuLabel *key = words ? &words->facts->dims[AIU_DIM_API_KEY] : NULL;
+	int			ncrossings = 0;
+	AiuReserveResult result;
+	int			i;
+
+	find_limits(charges, ncharges, now, limits);
+	do
+	{
+		for (i = 0; i < ncharges; i++)
+		{
+			if (unlikely(!place(charges, ncharges, i, mode, words, &where[i])))
+				return false;
+		}
+		result = aiu_quota_reserve(charges, ncharges, where, limits, mode, now,
+								   &refusal, words ? crossings : NULL, &ncrossings);
+	} while (unlikely(result == AIU_NOT_READY) && words != NULL);
+
+	if (unlikely(result != AIU_RESERVED))
+	{
+		if (words == NULL)
+			return false;
+		if (result == AIU_REFUSED)
+			aiu_quota_deny(&charges[refusal.index], key, subject_of(words, charges, ncharges, refusal.index),
+						   &refusal, now);
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sum of a limit's usage is out of range")));
+	}
+
+	for (i = 0; i < ncharges; i++)
+	{
+		if (unlikely(where[i] == AIU_PLACE_UNCOUNTED))
+			aiu_journal_note_uncounted();
+	}
+	for (i = 0; i < ncrossings; i++)
+		aiu_quota_alert(&charges[crossings[i].index], &crossings[i], key,
+						subject_of(words, charges, ncharges, crossings[i].index));
+	return true;
+}
+
+bool
+aiu_quota_after(const pg_uuid_t *id, CommandId command)
+{
+	QueuedRow  *row = dequeue(id, command);
+
+	return row != NULL && reserve(row->charges, row->ncharges, row->mode, row->now, NULL);
+}
+
+void
+aiu_quota_after_facts(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode)
+{
+	AiuCharge	charges[AIU_QUOTA_MAX];
+	Words		words = {facts, {NULL}, false};
+	int			ncharges = aiu_quota_charges(facts, charges);
+	int			i;
+
+	if (ncharges == 0)
+		return;
+	if (unlikely(aiu_quota_table == NULL))
+	{
+		if (mode == AIU_QUOTA_CHECK)
+			aiu_quota_deny_not_preloaded(&charges[0]);
+		return;
+	}
+	for (i = 0; i < ncharges; i++)
+	{
+		charges[i].counter = -1;
+		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
+			aiu_quota_deny_uncheckable(&charges[i], facts, subject_of(&words, charges, ncharges, i));
+	}
+	reserve(charges, ncharges, mode, facts->recorded_at, &words);
+}
