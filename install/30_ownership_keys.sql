@@ -15,7 +15,7 @@ BEGIN
 	IF jsonb_typeof(value) <> record_field.kind THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('field "%s" of a key record must be %s', record_field.field,
-				CASE record_field.kind WHEN 'string' THEN 'text' WHEN 'array' THEN 'a list of texts' ELSE 'an object' END),
+				CASE record_field.kind WHEN 'string' THEN 'text' WHEN 'array' THEN 'a list of texts' WHEN 'boolean' THEN 'true or false' ELSE 'an object' END),
 			DETAIL = format('It is of JSON type %s.', jsonb_typeof(value)),
 			HINT = 'Leave it out, or say null, when there is nothing to say.';
 	END IF;
@@ -27,7 +27,7 @@ BEGIN
 	RETURN value;
 END
 $$;
-COMMENT ON FUNCTION aiusage.record_field(jsonb, text, text) IS 'A field of a key record that has to be of a JSON type (string, array, object), NULL when absent. Errors: UA422';
+COMMENT ON FUNCTION aiusage.record_field(jsonb, text, text) IS 'A field of a key record that has to be of a JSON type (string, array, object, boolean), NULL when absent. Errors: UA422';
 
 CREATE FUNCTION aiusage.record_text(record jsonb, field text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -135,7 +135,7 @@ BEGIN
 		FROM jsonb_each(aiusage.record_field(r, 'allowed', 'object')) AS a), '{}') || (r - 'allowed');
 	PERFORM aiusage.record_fields_known(r, ARRAY['key', 'class', 'status', 'team', 'cost_center', 'project', 'environment',
 		'workflow', 'customer', 'owner', 'owner_kind', 'product', 'allowed_providers', 'allowed_models', 'allowed_endpoints',
-		'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'valid_from'],
+		'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'strict_prices', 'valid_from'],
 		'a key record');
 	rotation := aiusage.record_field(r, 'rotation', 'object');
 	PERFORM aiusage.record_fields_known(rotation, ARRAY['due', 'owner', 'trigger', 'replaced_by'], 'field "rotation" of a key record');
@@ -166,6 +166,7 @@ BEGIN
 	key_new.rotation_owner := aiusage.record_text(rotation, 'owner');
 	key_new.rotation_trigger := aiusage.record_text(rotation, 'trigger');
 	key_new.replaced_by := aiusage.record_text(rotation, 'replaced_by');
+	key_new.strict_prices := aiusage.record_field(r, 'strict_prices', 'boolean')::boolean;
 	BEGIN
 		field := 'review_cadence';
 		value := aiusage.record_text(r, 'review_cadence');
@@ -223,10 +224,12 @@ BEGIN
 	is_new := NOT FOUND;
 	IF is_new THEN
 		INSERT INTO aiusage.api_key AS k (api_key, class, status, allowed_providers, allowed_models, allowed_endpoints,
-			escalation_contact, review_cadence, reviewed_on, rotation_due, rotation_owner, rotation_trigger, replaced_by)
+			escalation_contact, review_cadence, reviewed_on, rotation_due, rotation_owner, rotation_trigger, replaced_by,
+			strict_prices)
 		VALUES (key_new.api_key, key_new.class, coalesce(key_new.status, 'active'), key_new.allowed_providers,
 			key_new.allowed_models, key_new.allowed_endpoints, key_new.escalation_contact, key_new.review_cadence,
-			key_new.reviewed_on, key_new.rotation_due, key_new.rotation_owner, key_new.rotation_trigger, key_new.replaced_by)
+			key_new.reviewed_on, key_new.rotation_due, key_new.rotation_owner, key_new.rotation_trigger, key_new.replaced_by,
+			key_new.strict_prices)
 		ON CONFLICT DO NOTHING;
 		is_new := FOUND;
 		IF NOT is_new THEN
@@ -249,7 +252,8 @@ BEGIN
 				allowed_endpoints = key_new.allowed_endpoints, escalation_contact = key_new.escalation_contact,
 				review_cadence = key_new.review_cadence, reviewed_on = key_new.reviewed_on,
 				rotation_due = key_new.rotation_due, rotation_owner = key_new.rotation_owner,
-				rotation_trigger = key_new.rotation_trigger, replaced_by = key_new.replaced_by
+				rotation_trigger = key_new.rotation_trigger, replaced_by = key_new.replaced_by,
+				strict_prices = key_new.strict_prices
 			WHERE k.api_key = key_new.api_key;
 		END IF;
 	END IF;
@@ -397,6 +401,7 @@ BEGIN
 		'rotated_at', k.rotated_at,
 		'price_book', aiusage.assigned_book('key', k.api_key, 'cost', clock_timestamp()),
 		'charge_book', aiusage.assigned_book('key', k.api_key, 'charge', clock_timestamp()),
+		'strict_prices', k.strict_prices,
 		'created_at', k.created_at, 'created_by', k.created_by,
 		'assignment', CASE WHEN a.assignment IS NOT NULL THEN
 			jsonb_build_object('id', a.assignment, 'valid_from', a.valid_from, 'valid_to', a.valid_to) END,

@@ -15,6 +15,7 @@ BEGIN
 	allowed := CASE NEW.name
 		WHEN 'currency' THEN '^[A-Z]{3}$'
 		WHEN 'strict_keys' THEN '^(on|off)$'
+		WHEN 'strict_prices' THEN '^(on|off)$'
 		WHEN 'partition_interval' THEN '^1 (day|week|month)$'
 		WHEN 'partitions_ahead' THEN '^([0-9]|[1-9][0-9]|1[01][0-9]|120)$'
 		WHEN 'quota_backfill_rows' THEN '^[0-9]{1,12}$'

@@ -8,7 +8,7 @@ CREATE FUNCTION aiusage.adjust(id uuid, usage aiusage.usage, reason text, ticket
 	RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the row''s own price version, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. UA404: no such row; UA409: not a usage row, corrected already, or in a transaction above READ COMMITTED; UA422: no reason, or bad usage';
+COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the price version that the row stands at, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. The corrected row is final, also where the original''s counters were an estimate (stream_state partial or estimated). UA404: no such row; UA409: not a usage row, corrected already, or in a transaction above READ COMMITTED; UA422: no reason, or bad usage';
 
 CREATE FUNCTION aiusage.reattribute(filters jsonb, assignment bigint, reason text, ticket text, dry_run boolean DEFAULT true)
 	RETURNS TABLE (from_assignment bigint, to_assignment bigint, row_count bigint, cost numeric, currency text, booked boolean)
@@ -52,9 +52,61 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.owner_open_correction(text, text, text, jsonb) IS 'Records who corrects the ledger and why; returns the correction''s number. UA422 without a reason';
 
+-- What every correction that looks at what a row stands at begins with.
+CREATE FUNCTION aiusage.owner_begin_correction(exclusive boolean) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- An older snapshot would not see that another session has just corrected the same row.
+	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('cannot correct the ledger in a %s transaction', current_setting('transaction_isolation')),
+			HINT = 'Use READ COMMITTED, so that a row is never corrected twice.';
+	END IF;
+	-- Corrections of single rows go on beside each other; a reprice, which looks at many, goes alone.
+	IF exclusive THEN
+		PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.correct', 0));
+	ELSE
+		PERFORM pg_advisory_xact_lock_shared(hashtextextended('aiusage.correct', 0));
+	END IF;
+	-- No period is closed between the look at it and the rows that go into it.
+	LOCK TABLE aiusage.usage_record IN ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_begin_correction(boolean) IS 'Makes the rest of the transaction safe for corrections: alone (exclusive), or beside others that lock their rows one by one. UA409 above READ COMMITTED';
+
+CREATE FUNCTION aiusage.owner_correction_period(period int) RETURNS int
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	RETURN CASE WHEN aiusage.period_status(period) IN ('closed', 'invoiced')
+		THEN aiusage.correction_period(aiusage.period_calendar(period), clock_timestamp()) ELSE period END;
+COMMENT ON FUNCTION aiusage.owner_correction_period(int) IS 'Period in which a row of a period is corrected: itself while it is open, else the open one of now in its own calendar, whoever owns the key by then; the correction then belongs to today, too';
+
+CREATE FUNCTION aiusage.owner_priced_at(id uuid, OUT at timestamptz, OUT known_at timestamptz)
+	LANGUAGE sql STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE line AS (
+		SELECT u.id, u.occurred_at, u.recorded_at, u.adjusts, 1 AS depth FROM aiusage.usage_record AS u WHERE u.id = owner_priced_at.id
+		UNION ALL
+		SELECT u.id, u.occurred_at, u.recorded_at, u.adjusts, l.depth + 1 FROM line AS l JOIN aiusage.usage_record AS u ON u.id = l.adjusts
+	)
+	SELECT (array_agg(l.occurred_at ORDER BY l.depth DESC))[1],
+		coalesce((SELECT max(r.recorded_at) FROM line AS l JOIN aiusage.usage_record AS r ON r.adjusts = l.id
+				WHERE r.kind = 'adjustment' AND r.price_version IS NOT NULL),
+			(array_agg(l.recorded_at ORDER BY l.depth DESC))[1])
+	FROM line AS l
+$$;
+COMMENT ON FUNCTION aiusage.owner_priced_at(uuid) IS 'When the usage of a row was, which decides its books and rates, and when it was priced last, which decides what was known of them: of a corrected row, when that of the first original was, also where the correction is of a later day';
+
 /*
  * Writes the reversal and the corrected row of each original.  new_usage
  * NULL keeps the usage and the cost; new_assignment NULL keeps the owner.
+ *
+ * What the original was adjusted by since (aiusage.reprice()) is taken back by
+ * an adjustment of its own, so that a reversal is exactly its row as minus; but
+ * that of a row that was priced later is of the row with that price.  The
+ * corrected row begins from what the original stood at.
  */
 CREATE FUNCTION aiusage.owner_correct(originals uuid[], number bigint, new_usage aiusage.usage, new_assignment bigint)
 	RETURNS SETOF uuid
@@ -64,16 +116,17 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	o aiusage.usage_record;
+	first aiusage.usage_record;			-- the adjustment that priced it, if it was booked unpriced
+	stands aiusage.usage_record;		-- the original with all its adjustments
+	later record;						-- those but the first one
 	c record;
 	books record;
 	moved record;
 	priced_at timestamptz;
 	known_at timestamptz;
-	earlier uuid;
 	new_list aiusage.amount;
 	new_charge aiusage.amount;
 	outcomes int;
-	still_open boolean;
 	period int;
 	at timestamptz;
 	corrected uuid;
@@ -81,12 +134,7 @@ DECLARE
 		JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
 		WHERE a.assignment = new_assignment), 1);
 BEGIN
-	-- An older snapshot would not see that another session has just corrected the same row.
-	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA409',
-			MESSAGE = format('cannot correct the ledger in a %s transaction', current_setting('transaction_isolation')),
-			HINT = 'Use READ COMMITTED, so that a row is never corrected twice.';
-	END IF;
+	PERFORM aiusage.owner_begin_correction(false);
 	FOR o IN SELECT * FROM aiusage.usage_record AS u WHERE u.id = ANY (originals) ORDER BY u.id
 	LOOP
 		-- One correction of a row at a time; the second sees the first's reversal.
@@ -98,20 +146,50 @@ BEGIN
 					WHERE r.adjusts = o.id AND r.kind = 'usage' LIMIT 1));
 		END IF;
 
+		SELECT * INTO first FROM aiusage.usage_record AS r
+		WHERE r.adjusts = o.id AND r.kind = 'adjustment' AND r.unpriced_reason IS NOT NULL;
+		IF first.id IS NOT NULL THEN
+			o.cost := first.cost;
+			o.cost_by_unit := first.cost_by_unit;
+			o.list_cost := first.list_cost;
+			o.charge := CASE WHEN o.charge IS NULL THEN first.charge WHEN first.charge IS NULL THEN o.charge
+				ELSE o.charge OPERATOR(aiusage.+) first.charge END;
+			o.price_version := first.price_version;
+			o.cost_state := first.cost_state;
+			o.unpriced_reason := NULL;
+		END IF;
+		SELECT aiusage.sum(r.cost) AS cost, aiusage.sum(r.cost_by_unit) AS cost_by_unit, aiusage.sum(coalesce(r.list_cost, r.cost)) AS list_cost,
+			aiusage.sum(r.charge) AS charge, (array_agg(r.price_version ORDER BY r.correction DESC, r.id DESC) FILTER (WHERE r.price_version IS NOT NULL))[1] AS price_version
+		INTO later
+		FROM aiusage.usage_record AS r
+		WHERE r.adjusts = o.id AND r.kind = 'adjustment' AND r.id IS DISTINCT FROM first.id
+			AND aiusage.currency(r.cost_by_unit) = aiusage.currency(o.cost_by_unit);
+		stands := o;
+		IF later.cost_by_unit IS NOT NULL THEN
+			stands.list_cost := coalesce(o.list_cost, o.cost) OPERATOR(aiusage.+) later.list_cost;
+			stands.cost := o.cost OPERATOR(aiusage.+) later.cost;
+			stands.cost_by_unit := o.cost_by_unit OPERATOR(aiusage.+) later.cost_by_unit;
+			IF stands.list_cost OPERATOR(aiusage.=) stands.cost THEN
+				stands.list_cost := NULL;
+			END IF;
+			stands.charge := CASE WHEN o.charge IS NULL THEN later.charge WHEN later.charge IS NULL THEN o.charge
+				ELSE o.charge OPERATOR(aiusage.+) later.charge END;
+			stands.price_version := coalesce(later.price_version, o.price_version);
+			IF later.list_cost OPERATOR(aiusage.=) later.cost THEN
+				later.list_cost := NULL;
+			END IF;
+		END IF;
+
 		-- What the row is a correction of says when the usage was: its books are those of that time, its rates
-		-- those that were known when it was booked.
-		priced_at := o.occurred_at;
-		known_at := o.recorded_at;
-		earlier := o.adjusts;
-		WHILE earlier IS NOT NULL LOOP
-			SELECT u.occurred_at, u.recorded_at, u.adjusts INTO priced_at, known_at, earlier FROM aiusage.usage_record AS u WHERE u.id = earlier;
-		END LOOP;
+		-- those that were known when it was priced.
+		SELECT p.at, p.known_at INTO priced_at, known_at FROM aiusage.owner_priced_at(o.id) AS p;
 		SELECT b.* INTO books FROM aiusage.owner_books_at(o.api_key, o.assignment, o.customer, priced_at) AS b;
 
 		IF new_usage IS NULL THEN
-			SELECT o.cost AS cost, o.cost_by_unit AS cost_by_unit, o.price_version AS price_version, o.unpriced_reason::text AS unpriced_reason INTO c;
-			new_list := o.list_cost;
-			new_charge := o.charge;
+			SELECT stands.cost AS cost, stands.cost_by_unit AS cost_by_unit, stands.price_version AS price_version,
+				stands.unpriced_reason::text AS unpriced_reason INTO c;
+			new_list := stands.list_cost;
+			new_charge := stands.charge;
 			-- Who is billed may be billed by another book; what was paid stays.
 			IF new_assignment IS NOT NULL THEN
 				SELECT b.* INTO moved FROM aiusage.owner_books_at(o.api_key, new_assignment, o.customer, priced_at) AS b;
@@ -122,11 +200,11 @@ BEGIN
 				END IF;
 			END IF;
 		ELSE
-			SELECT p.* INTO c FROM aiusage.owner_price_row(o.price_version, books.cost_book,
+			SELECT p.* INTO c FROM aiusage.owner_price_row(stands.price_version, books.cost_book,
 				o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
 			new_list := NULL;
 			new_charge := NULL;
-			IF o.list_cost IS NOT NULL OR books.cost_book IS NOT NULL THEN
+			IF stands.list_cost IS NOT NULL OR books.cost_book IS NOT NULL THEN
 				SELECT p.cost INTO new_list FROM aiusage.owner_price_row(NULL, NULL,
 					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
 				IF new_list OPERATOR(aiusage.=) c.cost THEN
@@ -136,7 +214,7 @@ BEGIN
 			IF books.charge_book IS NOT NULL THEN
 				SELECT p.cost INTO new_charge FROM aiusage.owner_price_row(NULL, books.charge_book,
 					o.provider, o.model, new_usage, priced_at, o.service_tier, o.endpoint, o.region, known_at) AS p;
-			ELSIF o.charge IS NOT NULL THEN
+			ELSIF stands.charge IS NOT NULL THEN
 				RAISE EXCEPTION USING ERRCODE = 'UA409',
 					MESSAGE = format('row %s was charged, but no charge book applied to it at %s', o.id, priced_at),
 					DETAIL = 'It may have been booked elsewhere, or the assignment of its book was changed for the past.',
@@ -151,10 +229,24 @@ BEGIN
 		END IF;
 
 		-- While the original's period is open the correction belongs to its day; later, to today.
-		still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
-		at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
-		-- in its own calendar, whoever owns the key by now
-		period := CASE WHEN still_open THEN o.invoice_period ELSE aiusage.correction_period(aiusage.period_calendar(o.invoice_period), at) END;
+		period := aiusage.owner_correction_period(o.invoice_period);
+		at := CASE WHEN period = o.invoice_period THEN o.occurred_at ELSE clock_timestamp() END;
+
+		IF later.cost_by_unit IS NOT NULL THEN
+			INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
+				price_version, invoice_period, status, stream_state, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit,
+				request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
+				provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
+				error_class, tags)
+			VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) later.cost, OPERATOR(aiusage.-) later.list_cost,
+				OPERATOR(aiusage.-) later.charge, o.assignment, number, o.id, NULL, period, o.status, o.stream_state,
+				CASE o.cost_state WHEN 'unpriced' THEN 'final' ELSE o.cost_state END, 'adjustment', o.attempt, o.api_key, o.provider, o.model,
+				'{}', OPERATOR(aiusage.-) later.cost_by_unit,
+				o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
+				o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
+				o.error_class, o.tags);
+			UPDATE aiusage.correction AS x SET row_count = x.row_count + 1 WHERE x.correction = number;
+		END IF;
 
 		INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
 			price_version, invoice_period, status, stream_state, cost_state, unpriced_reason, kind, attempt, retries, status_code,
@@ -183,10 +275,11 @@ BEGIN
 			-- another cost center may have another calendar
 			CASE WHEN new_assignment IS NULL OR new_calendar = aiusage.period_calendar(period) THEN period
 				ELSE aiusage.correction_period(new_calendar, at) END,
-			o.latency_ms, o.ttft_ms, o.accepted, o.status, o.stream_state,
+			o.latency_ms, o.ttft_ms, o.accepted, o.status,
+			-- a usage that somebody gives is the last word, where the stream's was an estimate
+			CASE WHEN new_usage IS NULL OR o.stream_state IS NULL THEN o.stream_state ELSE 'complete' END,
 			CASE WHEN c.cost IS NULL THEN 'unpriced'
-				WHEN new_usage IS NULL THEN o.cost_state
-				WHEN o.stream_state IN ('partial', 'estimated') THEN 'estimated'
+				WHEN new_usage IS NULL THEN stands.cost_state
 				ELSE 'final' END::aiusage.cost_state,
 			c.unpriced_reason::aiusage.unpriced_reason,
 			NULL, 'usage', o.attempt, o.retries, o.status_code, o.streamed, o.cache_hit, o.spent, o.api_key, o.provider, o.model,
@@ -281,8 +374,11 @@ BEGIN
 		ORDER BY u.id);
 
 	RETURN QUERY
-		SELECT u.assignment, target, count(*), sum(u.cost::numeric), aiusage.currency(u.cost_by_unit), NOT coalesce(dry_run, true)
+		SELECT u.assignment, target, count(*), sum(coalesce(u.cost::numeric + a.cost, u.cost::numeric, a.cost)),
+			aiusage.currency(u.cost_by_unit), NOT coalesce(dry_run, true)
 		FROM aiusage.usage_record AS u
+		CROSS JOIN LATERAL (SELECT sum(r.cost::numeric) AS cost FROM aiusage.usage_record AS r
+			WHERE r.adjusts = u.id AND r.kind = 'adjustment' AND aiusage.currency(r.cost_by_unit) = aiusage.currency(u.cost_by_unit)) AS a
 		WHERE u.id = ANY (selected)
 		GROUP BY u.assignment, aiusage.currency(u.cost_by_unit)
 		ORDER BY u.assignment NULLS FIRST, aiusage.currency(u.cost_by_unit);
@@ -305,7 +401,7 @@ AS $$
 DECLARE
 	o aiusage.usage_record;
 	newer aiusage.usage_record;
-	still_open boolean;
+	period int;
 	at timestamptz;
 	outcome uuid;
 	number bigint;
@@ -325,6 +421,8 @@ BEGIN
 			MESSAGE = format('row %s is a correction (%s)', o.id, o.kind),
 			HINT = 'Record the outcome of a row of kind usage.';
 	END IF;
+	-- No period is closed between the look at it and the row that goes into it.
+	LOCK TABLE aiusage.usage_record IN ROW EXCLUSIVE MODE;
 	-- Of a row that was corrected, the result belongs to the row that took its place.
 	LOOP
 		PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.correct ' || o.id::text, 0));
@@ -334,14 +432,14 @@ BEGIN
 	END LOOP;
 	number := aiusage.owner_open_correction('record_outcome', note, NULL,
 		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
-	still_open := NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = o.invoice_period AND p.status IN ('closed', 'invoiced'));
-	at := CASE WHEN still_open THEN o.occurred_at ELSE clock_timestamp() END;
+	period := aiusage.owner_correction_period(o.invoice_period);
+	at := CASE WHEN period = o.invoice_period THEN o.occurred_at ELSE clock_timestamp() END;
 	outcome := aiusage.uuid_v7(at);
 	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,
 		status, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id, customer,
 		workflow, endpoint, service_tier, region)
 	VALUES (outcome, at, clock_timestamp(), aiusage.amount(0, aiusage.currency(o.cost_by_unit)), o.assignment, number, o.id,
-		CASE WHEN still_open THEN o.invoice_period ELSE aiusage.correction_period(aiusage.period_calendar(o.invoice_period), at) END, owner_record_outcome.accepted,
+		period, owner_record_outcome.accepted,
 		o.status, 'final', 'outcome', o.attempt, o.api_key, o.provider, o.model, '{}', format('{"%s": {}}', aiusage.currency(o.cost_by_unit))::aiusage.unit_costs,
 		o.request_id, o.operation_id, o.user_id, o.customer, o.workflow, o.endpoint, o.service_tier, o.region);
 	UPDATE aiusage.correction AS x SET row_count = 1 WHERE x.correction = number;

@@ -220,6 +220,56 @@ BEGIN
 	) c (check_name, wrong, first, meaning);
 
 	RETURN QUERY
+	SELECT c.check_name, c.wrong = 0, '0', c.wrong::text, c.meaning || coalesce('; the first: ' || c.first, '')
+	FROM (
+		SELECT count(*) FILTER (WHERE s.original_kind IS DISTINCT FROM 'usage'
+				AND s.adjusts >= (SELECT b.retained_from FROM aiusage.books AS b)) AS strays,
+			min(s.adjusts::text) FILTER (WHERE s.original_kind IS DISTINCT FROM 'usage'
+				AND s.adjusts >= (SELECT b.retained_from FROM aiusage.books AS b)) AS strays_first,
+			count(*) FILTER (WHERE s.reversals > 1) AS twice,
+			min(s.adjusts::text) FILTER (WHERE s.reversals > 1) AS twice_first,
+			count(*) FILTER (WHERE s.priced > 1 OR s.priced = 1 AND s.original_state <> 'unpriced') AS priced,
+			min(s.adjusts::text) FILTER (WHERE s.priced > 1 OR s.priced = 1 AND s.original_state <> 'unpriced') AS priced_first,
+			count(*) FILTER (WHERE s.reversals = 1 AND s.original_cost + s.cost <> 0) AS remains,
+			min(s.adjusts::text) FILTER (WHERE s.reversals = 1 AND s.original_cost + s.cost <> 0) AS remains_first
+		FROM (
+			SELECT r.adjusts, o.kind AS original_kind, o.cost_state AS original_state, coalesce(o.cost::numeric, 0) AS original_cost,
+				count(*) FILTER (WHERE r.kind = 'reversal') AS reversals,
+				count(*) FILTER (WHERE r.kind = 'adjustment' AND r.unpriced_reason IS NOT NULL) AS priced,
+				coalesce(sum(r.cost::numeric) FILTER (WHERE r.kind IN ('reversal', 'adjustment')
+					AND aiusage.currency(r.cost_by_unit) = aiusage.currency(o.cost_by_unit)), 0) AS cost
+			FROM aiusage.usage_record AS r
+			LEFT JOIN aiusage.usage_record AS o ON o.id = r.adjusts
+			WHERE r.adjusts IS NOT NULL
+			GROUP BY r.adjusts, o.kind, o.cost_state, o.cost
+		) AS s
+	) w
+	CROSS JOIN LATERAL (VALUES
+		('corrections: point at a usage row', w.strays, w.strays_first,
+			'Rows that corrections point at and that are no usage rows'),
+		('corrections: reversed at most once', w.twice, w.twice_first,
+			'Rows that were taken back more than once'),
+		('corrections: priced later at most once', w.priced, w.priced_first,
+			'Rows that were given a price more than once, or that had one'),
+		('corrections: nothing remains of what was reversed', w.remains, w.remains_first,
+			'Reversed rows whose reversal and adjustments do not take back their cost')
+	) c (check_name, wrong, first, meaning);
+
+	RETURN QUERY
+	SELECT 'reprice_job: adjustments are those of the ledger', count(*) = 0, '0', count(*)::text,
+		'Jobs whose count or money differs from that of the rows with their correction' || coalesce('; the first: ' || min(d.job)::text, '')
+	FROM (
+		SELECT j.job
+		FROM aiusage.reprice_job AS j
+		LEFT JOIN aiusage.usage_record AS r ON r.correction = j.correction
+		WHERE (SELECT b.retained_from FROM aiusage.books AS b) = '00000000-0000-0000-0000-000000000000'
+		GROUP BY j.job
+		HAVING j.rows_adjusted <> count(r.id)
+			OR coalesce(sum(r.cost::numeric), 0) <> (SELECT coalesce(sum(p.difference), 0) FROM aiusage.reprice_report_rows(j.report) AS p)
+			OR coalesce(sum(r.charge::numeric), 0) <> (SELECT coalesce(sum(p.charge_difference), 0) FROM aiusage.reprice_report_rows(j.report) AS p)
+	) AS d;
+
+	RETURN QUERY
 	-- a warning: those rows count as any other
 	SELECT 'ledger: default partition is empty', true, '0', count(*)::text,
 		CASE WHEN count(*) = 0 THEN 'Rows that no partition was made for'

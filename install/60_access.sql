@@ -60,18 +60,20 @@ AS $$
 
 		-- what people read: every one of these views filters by the reader's grants
 		('analyst admin approver member', 'usage_log team_usage cost_center_usage invoice_period_usage key_usage model_usage
-			customer_usage workflow_usage usage_hourly usage_daily line_items customer_charges', 'SELECT', false),
+			customer_usage workflow_usage usage_hourly usage_daily line_items customer_charges unpriced_usage
+			provider_cost_differences provider_cost_daily', 'SELECT', false),
 		('customer', 'customer_charges', 'SELECT', false),
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
 			visible_customer_charges period_of billed_period correction_period period_exists period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
 		-- of books, those of their scope, the default and the list book
 		('analyst admin approver member', 'price_usage explain_price explain_price_under explain_rules price_usage_known_at
-			explain_price_known_at explain_row', 'EXECUTE', false),
+			explain_price_known_at explain_row explain_booked_row', 'EXECUTE', false),
 
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
-			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction',
+			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction
+			reprice_job reprice_progress reprice_report',
 			'SELECT', true),
 		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
 
@@ -101,7 +103,7 @@ AS $$
 			assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome refresh verify maintain make_partitions summarize', 'EXECUTE', true)
+			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh verify maintain make_partitions summarize', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped
 	FROM privilege AS p,

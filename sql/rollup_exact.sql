@@ -36,7 +36,7 @@ SELECT (u.occurred_at AT TIME ZONE c.time_zone)::date AS day,
 	s.sign * (u.fallback_from IS NOT NULL)::int AS fallbacks,
 	s.sign * coalesce(u.cache_hit, false)::int AS cache_hits,
 	CASE u.kind WHEN 'usage' THEN 1 WHEN 'outcome' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END * coalesce(u.accepted, 0) AS accepted,
-	s.sign * (u.cost_state = 'unpriced')::int AS unpriced, s.sign * (u.assignment IS NULL)::int AS unmatched,
+	s.sign * (u.cost_state = 'unpriced')::int - (u.kind = 'adjustment' AND u.unpriced_reason IS NOT NULL)::int AS unpriced, s.sign * (u.assignment IS NULL)::int AS unmatched,
 	s.sign * coalesce((u.usage::jsonb ->> 'input_tokens')::numeric, 0) AS input_tokens,
 	s.sign * coalesce((u.usage::jsonb ->> 'cache_read_tokens')::numeric, 0) AS cache_read_tokens,
 	s.sign * coalesce((u.usage::jsonb ->> 'output_tokens')::numeric, 0) AS output_tokens,
@@ -110,10 +110,11 @@ BEGIN
 			CROSS JOIN LATERAL (
 				SELECT key, CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 END * value::numeric, 0, 0
 				FROM jsonb_each_text(u.usage::jsonb)
-				UNION ALL
-				SELECT key, 0, CASE u.kind WHEN 'usage' THEN 1 WHEN 'reversal' THEN -1 END * value::numeric, 0
-				FROM jsonb_each_text(aiusage.billed_usage(u.usage, u.cost_by_unit)::jsonb)
 				WHERE u.kind IN ('usage', 'reversal')
+				UNION ALL
+				SELECT key, 0, CASE u.kind WHEN 'reversal' THEN -1 ELSE 1 END * value::numeric, 0
+				FROM jsonb_each_text(aiusage.billed_usage(u.usage, u.cost_by_unit)::jsonb)
+				WHERE u.kind IN ('usage', 'reversal') OR u.kind = 'adjustment' AND u.unpriced_reason IS NOT NULL
 				UNION ALL
 				SELECT key, 0, 0, value::numeric
 				FROM jsonb_each_text(u.cost_by_unit::text::jsonb -> aiusage.currency(u.cost_by_unit))) x (unit, used, quantity, cost)

@@ -16,6 +16,7 @@ INSERT INTO aiusage.setting (name, value, meaning) VALUES
 	('default_book', 'list', 'Price book of keys that name none'),
 	('time_zone', 'UTC', 'Time zone of the global billing calendar when the books are made'),
 	('strict_keys', 'off', 'on: a row of an unknown key, or of a key nobody owns at that time, is refused (UA404); off: it is booked as unmatched'),
+	('strict_prices', 'off', 'on: a row that no price is known for is refused (UA404), unless its key says otherwise; off: it is booked as unpriced'),
 	('partition_interval', '1 month', 'Width of the ledger''s partitions: 1 day, 1 week or 1 month'),
 	('partitions_ahead', '2', 'How many partitions beyond the current one are made ahead'),
 	('quota_backfill_rows', '5000000', 'How many ledger rows are read at most to publish a limit; one that would need more is refused (53400)');

@@ -27,6 +27,7 @@ CREATE TABLE aiusage.api_key (
 	rotation_trigger text CHECK (octet_length(rotation_trigger) BETWEEN 1 AND 256),
 	rotated_at timestamptz,
 	replaced_by text REFERENCES aiusage.api_key (api_key),
+	strict_prices boolean,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	created_by text NOT NULL DEFAULT current_user
 );
@@ -47,6 +48,7 @@ COMMENT ON COLUMN aiusage.api_key.rotation_owner IS 'Who rotates it; NULL: not s
 COMMENT ON COLUMN aiusage.api_key.rotation_trigger IS 'What else makes a rotation necessary; NULL: not said';
 COMMENT ON COLUMN aiusage.api_key.rotated_at IS 'Time of the last aiusage.rotate_key(); NULL: never';
 COMMENT ON COLUMN aiusage.api_key.replaced_by IS 'The key that takes its place; NULL: none';
+COMMENT ON COLUMN aiusage.api_key.strict_prices IS 'true: usage that no price is known for is refused (UA404); false: it is booked as unpriced; NULL: as the setting strict_prices says';
 COMMENT ON COLUMN aiusage.api_key.created_at IS 'When it was entered';
 COMMENT ON COLUMN aiusage.api_key.created_by IS 'Role that entered it';
 

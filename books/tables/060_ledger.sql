@@ -83,7 +83,7 @@ COMMENT ON COLUMN aiusage.usage_record.accepted IS 'Results of this request that
 COMMENT ON COLUMN aiusage.usage_record.status IS 'success, error, timeout or cancelled; default success';
 COMMENT ON COLUMN aiusage.usage_record.stream_state IS 'complete, partial (the stream ended early) or estimated (the counters are a guess); the latter two make the cost estimated';
 COMMENT ON COLUMN aiusage.usage_record.cost_state IS 'final, estimated or unpriced. Written by aiusage';
-COMMENT ON COLUMN aiusage.usage_record.unpriced_reason IS 'Why there is no cost. Written by aiusage';
+COMMENT ON COLUMN aiusage.usage_record.unpriced_reason IS 'Why there is no cost; of an adjustment, why there was none until this one. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.quota_state IS 'ok, soft (a threshold was crossed) or over, as seen when booking; exempt: of a bulk import, which limits do not refuse; NULL: no limits apply. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.kind IS 'usage, reversal (counts its row as minus), adjustment (money only) or outcome (accepted results only). Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.attempt IS 'Number of the attempt within its logical call, from 1; one row an attempt; default 1';
@@ -95,7 +95,7 @@ COMMENT ON COLUMN aiusage.usage_record.spent IS 'true: the money is gone already
 COMMENT ON COLUMN aiusage.usage_record.api_key IS 'Label of the key, never the secret (aiusage.api_key)';
 COMMENT ON COLUMN aiusage.usage_record.provider IS 'Who answered, as price books know it: openai, anthropic, azure, aws, ...';
 COMMENT ON COLUMN aiusage.usage_record.model IS 'Model that answered (gen_ai.response.model)';
-COMMENT ON COLUMN aiusage.usage_record.usage IS 'What was used, unit -> quantity; totals are inclusive: cached and reasoning tokens are part of input_tokens and output_tokens';
+COMMENT ON COLUMN aiusage.usage_record.usage IS 'What was used, unit -> quantity; totals are inclusive: cached and reasoning tokens are part of input_tokens and output_tokens. Of an adjustment nothing, but for one that prices what was unpriced: the usage it prices, which counts once, with its row';
 COMMENT ON COLUMN aiusage.usage_record.cost_by_unit IS 'The cost, unit by unit; adds up to cost; empty when unpriced. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.request_id IS 'The gateway''s own id of the request';
 COMMENT ON COLUMN aiusage.usage_record.trace_id IS 'Trace that the request belongs to';
@@ -123,8 +123,10 @@ COMMENT ON COLUMN aiusage.usage_record.tags IS 'Flat object of short labels (at 
 CREATE INDEX usage_record_brin ON aiusage.usage_record USING brin (txid, occurred_at)
 	WITH (pages_per_range = 32, autosummarize = on);
 
--- Corrections find what was corrected; ordinary rows are not in it.
-CREATE INDEX usage_record_adjusts ON aiusage.usage_record (adjusts) WHERE adjusts IS NOT NULL;
+-- Corrections find what was corrected, and the work list what has no price;
+-- ordinary rows are not in it.
+CREATE INDEX usage_record_adjusts ON aiusage.usage_record (adjusts, id, cost_state)
+	WHERE adjusts IS NOT NULL OR cost_state = 'unpriced';
 
 -- Nothing is ever lost for want of a partition; make_partitions() keeps it empty.
 CREATE TABLE aiusage.usage_record_default PARTITION OF aiusage.usage_record DEFAULT;

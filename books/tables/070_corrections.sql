@@ -2,7 +2,7 @@
 
 CREATE TABLE aiusage.correction (
 	correction bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	action text NOT NULL CHECK (action IN ('adjust', 'reattribute', 'record_outcome', 'reverse_statement', 'contract')),
+	action text NOT NULL CHECK (action IN ('adjust', 'reattribute', 'record_outcome', 'reprice', 'price_unpriced', 'reverse_statement', 'contract')),
 	reason text,
 	ticket text,
 	parameters jsonb NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE aiusage.correction (
 );
 COMMENT ON TABLE aiusage.correction IS 'Every correction of the ledger: who, why, under which ticket; its rows name it in usage_record.correction';
 COMMENT ON COLUMN aiusage.correction.correction IS 'Number of the correction';
-COMMENT ON COLUMN aiusage.correction.action IS 'Function that made it: adjust, reattribute, record_outcome or reverse_statement; or contract: aiusage.book_contracts()';
+COMMENT ON COLUMN aiusage.correction.action IS 'Function that made it: adjust, reattribute, record_outcome, reprice, price_unpriced or reverse_statement; or contract: aiusage.book_contracts()';
 COMMENT ON COLUMN aiusage.correction.reason IS 'Why, in words; the note of an outcome';
 COMMENT ON COLUMN aiusage.correction.ticket IS 'Ticket or approval it refers to';
 COMMENT ON COLUMN aiusage.correction.parameters IS 'What the function was called with';

@@ -38,3 +38,11 @@ DROP TRIGGER IF EXISTS invalidate_caches ON aiusage.books;
 CREATE TRIGGER invalidate_caches AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON aiusage.books
 	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.invalidate_caches('settings');
 ALTER TABLE aiusage.books ENABLE ALWAYS TRIGGER invalidate_caches;
+
+-- Of a job, what was asked for and how it ended; every batch would be too much.
+DROP TRIGGER IF EXISTS audit_change ON aiusage.reprice_job;
+CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON aiusage.reprice_job
+	FOR EACH ROW EXECUTE FUNCTION aiusage.audit_change();
+DROP TRIGGER IF EXISTS audit_end ON aiusage.reprice_job;
+CREATE TRIGGER audit_end AFTER UPDATE ON aiusage.reprice_job
+	FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION aiusage.audit_change();

@@ -64,7 +64,7 @@ SELECT
 	(aiusage.quantity(u.usage, 'cache_write_tokens') * s.sign)::bigint AS cache_write_tokens,
 	(aiusage.quantity(u.usage, 'output_tokens') * s.sign)::bigint AS output_tokens,
 	(aiusage.quantity(u.usage, 'output_reasoning_tokens') * s.sign)::bigint AS reasoning_tokens,
-	u.usage::text AS usage,
+	CASE WHEN u.kind = 'adjustment' THEN '{}' ELSE u.usage::text END AS usage,
 	u.cost::numeric AS cost,
 	u.list_cost::numeric AS list_cost,
 	u.charge::numeric AS charge,
@@ -84,7 +84,7 @@ FROM aiusage.usage_record AS u
 LEFT JOIN aiusage.key_assignment AS a ON a.assignment = u.assignment
 LEFT JOIN aiusage.team AS t ON t.team = a.team
 LEFT JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
-CROSS JOIN LATERAL (SELECT CASE WHEN u.kind = 'reversal' THEN -1 ELSE 1 END AS sign) AS s
+CROSS JOIN LATERAL (SELECT CASE u.kind WHEN 'reversal' THEN -1 WHEN 'adjustment' THEN 0 ELSE 1 END AS sign) AS s
 WHERE (SELECT aiusage.sees_everything())
 	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
 	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
@@ -153,7 +153,7 @@ COMMENT ON COLUMN aiusage.usage_log.currency IS 'Currency of cost and list_cost,
 COMMENT ON COLUMN aiusage.usage_log.charge_currency IS 'Currency of charge';
 COMMENT ON COLUMN aiusage.usage_log.cost_by_unit IS 'Cost, unit by unit, as JSON text';
 COMMENT ON COLUMN aiusage.usage_log.cost_state IS 'final, estimated or unpriced';
-COMMENT ON COLUMN aiusage.usage_log.unpriced_reason IS 'Why there is no cost';
+COMMENT ON COLUMN aiusage.usage_log.unpriced_reason IS 'Why there is no cost; of an adjustment, why there was none until this one';
 COMMENT ON COLUMN aiusage.usage_log.price_version IS 'Price version of the cost';
 COMMENT ON COLUMN aiusage.usage_log.provider_cost IS 'Cost as reported, for comparison, in provider_cost_currency';
 COMMENT ON COLUMN aiusage.usage_log.provider_cost_currency IS 'Currency of provider_cost';

@@ -40,8 +40,9 @@ SELECT r.txid, r.occurred_at,
 		END::bigint AS cache_hits,
 	CASE r.kind WHEN 'reversal' THEN -1 WHEN 'adjustment' THEN 0 ELSE 1 END::bigint
 		* coalesce(r.accepted, 0) AS accepted,
-	CASE WHEN r.cost_state <> 'unpriced' THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
-		END::bigint AS unpriced,
+	-- an adjustment that says why there was no price has given its row one
+	CASE WHEN r.unpriced_reason IS NOT NULL AND r.kind = 'adjustment' THEN -1 WHEN r.cost_state <> 'unpriced' THEN 0
+		WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0 END::bigint AS unpriced,
 	CASE WHEN r.assignment IS NOT NULL THEN 0 WHEN r.kind = 'usage' THEN 1 WHEN r.kind = 'reversal' THEN -1 ELSE 0
 		END::bigint AS unmatched,
 	coalesce(r.cost::numeric, 0) AS cost,
@@ -53,7 +54,8 @@ SELECT r.txid, r.occurred_at,
 	CASE WHEN r.cost_state = 'estimated' THEN coalesce(r.cost::numeric, 0) ELSE 0 END AS estimated_cost,
 	CASE WHEN r.kind = 'usage' THEN r.usage END AS usage,
 	CASE WHEN r.kind = 'reversal' THEN r.usage END AS usage_reversed,
-	CASE WHEN r.kind = 'usage' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed,
+	CASE WHEN r.kind = 'usage' OR r.kind = 'adjustment' AND r.unpriced_reason IS NOT NULL
+		THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed,
 	CASE WHEN r.kind = 'reversal' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed_reversed,
 	r.cost_by_unit
 FROM aiusage.usage_record r

@@ -30,6 +30,7 @@ typedef struct AiuAttribution
 	const char *charge_book;	/* likewise, or NULL: the usage is not charged on */
 	const char *stopped_part;	/* "team", "cost center" or "customer" when its usage is stopped, else NULL */
 	AiuLabel	stopped_name;	/* which */
+	int8		strict_prices;	/* usage without a price is refused: 1 yes, 0 no, -1 as the setting says */
 } AiuAttribution;
 
 /*

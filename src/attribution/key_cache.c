@@ -71,6 +71,7 @@ typedef struct KeyInfo
 	AiuKeyStatus status;
 	const char *key_class;		/* may be NULL */
 	AiuBookSpans books;
+	int8		strict_prices;
 	RouteList	providers;
 	RouteList	models;
 	RouteList	endpoints;
@@ -118,7 +119,8 @@ static const char load_query[] =
 "       a.assignment, a.valid_from, a.valid_to, c.calendar,"
 "       a.team, a.customer, k.class,"
 "       CASE WHEN t.stopped_at IS NOT NULL THEN a.team END,"
-"       CASE WHEN c.stopped_at IS NOT NULL THEN a.cost_center END"
+"       CASE WHEN c.stopped_at IS NOT NULL THEN a.cost_center END,"
+"       k.strict_prices"
 "  FROM aiusage.api_key AS k"
 "  LEFT JOIN aiusage.key_assignment AS a"
 "    ON a.api_key OPERATOR(pg_catalog.=) k.api_key"
@@ -132,7 +134,7 @@ enum
 {
 	COL_ACTIVE = 1, COL_PROVIDERS, COL_MODELS, COL_ENDPOINTS,
 	COL_ASSIGNMENT, COL_VALID_FROM, COL_VALID_TO, COL_CALENDAR, COL_TEAM, COL_CUSTOMER,
-	COL_CLASS, COL_STOPPED_TEAM, COL_STOPPED_COST_CENTER
+	COL_CLASS, COL_STOPPED_TEAM, COL_STOPPED_COST_CENTER, COL_STRICT_PRICES
 };
 
 
@@ -209,6 +211,7 @@ load_key(const AiuLabel *key)
 
 	info = palloc0(sizeof(KeyInfo));
 	info->status = AIU_KEY_UNKNOWN;
+	info->strict_prices = -1;
 
 	aiu_owner_spi_begin(&save);
 	if (load_plan == NULL)
@@ -230,10 +233,13 @@ load_key(const AiuLabel *key)
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		HeapTuple	tuple = SPI_tuptable->vals[0];
 		bool		isnull;
+		Datum		strict;
 
 		info->status = DatumGetBool(SPI_getbinval(tuple, desc, COL_ACTIVE, &isnull)) ?
 			AIU_KEY_ACTIVE : AIU_KEY_DISABLED;
 		info->key_class = copy_text_column(tuple, desc, COL_CLASS);
+		strict = SPI_getbinval(tuple, desc, COL_STRICT_PRICES, &isnull);
+		info->strict_prices = isnull ? -1 : DatumGetBool(strict) ? 1 : 0;
 		copy_route_list(tuple, desc, COL_PROVIDERS, &info->providers);
 		copy_route_list(tuple, desc, COL_MODELS, &info->models);
 		copy_route_list(tuple, desc, COL_ENDPOINTS, &info->endpoints);
@@ -381,6 +387,7 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	result->price_book = NULL;
 	result->charge_book = NULL;
 	result->stopped_part = NULL;
+	result->strict_prices = -1;
 	if (key->s == NULL)
 		return;
 
@@ -392,6 +399,7 @@ aiu_attribute(const AiuLabel *key, const AiuLabel *provider, const AiuLabel *mod
 	AcceptInvalidationMessages();
 	info = find_key(key);
 	result->status = info->status;
+	result->strict_prices = info->strict_prices;
 
 	a = find_assignment(info, at);
 	if (a != NULL)

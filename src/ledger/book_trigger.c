@@ -302,15 +302,21 @@ check_numbers(const Row *row)
 }
 
 /*
- * Whose request is it, and may it be made?  What names a hold or says spent,
- * and the history that a bulk import brings, is money that is gone: it is booked
- * whatever the rules say.
+ * What names a hold or says spent, and the history that a bulk import brings,
+ * is money that is gone: it is booked whatever the rules say.
  */
+static bool
+is_spent(const Row *row, bool exempt)
+{
+	return exempt || !row->isnull[COL_hold_id] ||
+		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
+}
+
+/* Whose request is it, and may it be made? */
 static void
 attribute(Row *row, const LedgerContext *ctx, bool exempt, AiuAttribution *owner)
 {
-	bool		spent = exempt || !row->isnull[COL_hold_id] ||
-		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
+	bool		spent = is_spent(row, exempt);
 
 	aiu_attribute(&row->labels[COL_api_key], &row->labels[COL_provider], &row->labels[COL_model],
 				  &row->labels[COL_endpoint], &row->labels[COL_customer], row->occurred_at, owner);
@@ -401,8 +407,33 @@ list_price(AiuPriceRequest *req, const AiuPriceResult *result)
 	return amount;
 }
 
+/* Usage without a price, where that is not wanted. */
 static void
-price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceResult *result)
+refuse_unpriced(const Row *row, const AiuAttribution *owner, const AiuPriceResult *result)
+{
+	const AiuLabel *key = &row->labels[COL_api_key];
+	const AiuLabel *provider = &row->labels[COL_provider];
+	const AiuLabel *model = &row->labels[COL_model];
+	bool		invalid = result->unpriced == AIU_UNPRICED_CONTRADICTORY || result->unpriced == AIU_UNPRICED_OVERFLOW;
+	const char *reason = aiu_unpriced_label(result->unpriced);
+
+	if (result->unit_name != NULL)
+		reason = psprintf("%s, unit \"%.*s\"", reason, result->unit_namelen, result->unit_name);
+	ereport(ERROR,
+			(errcode(invalid ? ERRCODE_AIU_INVALID : ERRCODE_AIU_UNKNOWN),
+			 errmsg("no price is known for this usage of model \"%.*s\" of provider \"%.*s\"",
+					model->len, model->s, provider->len, provider->s),
+			 owner->strict_prices > 0 ?
+			 errdetail("The reason is %s. Key \"%.*s\" has strict_prices: usage without a price is refused.",
+					   reason, key->len, key->s) :
+			 errdetail("The reason is %s. Setting strict_prices is on: usage without a price is refused.", reason),
+			 errhint("%s Money that is spent already is booked with spent = true.",
+					 invalid ? "Look at what the gateway sends; aiusage.explain_price() says what is wrong with it." :
+					 "Publish a price for it; aiusage.explain_price() says what is missing.")));
+}
+
+static void
+price(Row *row, const LedgerContext *ctx, bool exempt, const AiuAttribution *owner, AiuPriceResult *result)
 {
 	AiuPriceRequest req;
 	AiuAmount  *amount;
@@ -420,6 +451,10 @@ price(Row *row, const LedgerContext *ctx, const AiuAttribution *owner, AiuPriceR
 	aiu_price(&req, result);
 	if (result->unpriced == AIU_PRICED && unlikely(result->cost >= AIU_LEDGER_COST_MAX))
 		result->unpriced = AIU_UNPRICED_OVERFLOW;
+
+	if (unlikely(result->unpriced != AIU_PRICED) &&
+		(owner->strict_prices < 0 ? ctx->strict_prices : owner->strict_prices > 0) && !is_spent(row, exempt))
+		refuse_unpriced(row, owner, result);
 
 	if (result->currency == 0)
 		result->currency = ctx->currency;
@@ -512,7 +547,7 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 		SET(row, quota_state, ObjectIdGetDatum(ctx->quota_state[AIU_QUOTA_STATE_EXEMPT]));
 	if (row->isnull[COL_assignment] && owner.assignment != 0)
 		SET(row, assignment, Int64GetDatum(owner.assignment));
-	price(row, ctx, &owner, &result);
+	price(row, ctx, exempt, &owner, &result);
 	SET(row, invoice_period, Int32GetDatum(aiu_invoice_period(owner.calendar, row->occurred_at)));
 	SET(row, recorded_at, TimestampTzGetDatum(now));
 

@@ -134,6 +134,7 @@ load_settings(LedgerContext *ctx)
 	ctx->retention = memcmp(retained, &nil, sizeof(nil)) != 0;
 
 	ctx->strict_keys = false;
+	ctx->strict_prices = false;
 	ctx->currency = 0;
 	if (SPI_execute("SELECT name, value FROM aiusage.setting", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read aiusage.setting");
@@ -144,6 +145,8 @@ load_settings(LedgerContext *ctx)
 
 		if (strcmp(name, "strict_keys") == 0)
 			ctx->strict_keys = strcmp(value, "on") == 0;
+		else if (strcmp(name, "strict_prices") == 0)
+			ctx->strict_prices = strcmp(value, "on") == 0;
 		else if (strcmp(name, "currency") == 0)
 			ctx->currency = aiu_currency_parse(value, strlen(value));
 	}

@@ -169,7 +169,7 @@ read_times(Datum id, BookedRow *row, TimestampTz *published)
 	return n;
 }
 
-/* aiusage.explain_row(id uuid) */
+/* aiusage.explain_booked_row(id uuid); aiusage.explain_row() adds what it was adjusted by since */
 Datum
 aiu_explain_row(PG_FUNCTION_ARGS)
 {

@@ -28,6 +28,7 @@ typedef struct LedgerContext
 	pg_uuid_t	retained_from;
 	bool		retention;		/* retained_from is not the nil uuid */
 	bool		strict_keys;
+	bool		strict_prices;
 	AiuCurrency currency;		/* of rows that no book gives one */
 	Oid			column_type[AIU_COLUMN_TYPES];
 	Oid			kind_usage;
