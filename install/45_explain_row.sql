@@ -14,9 +14,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	-- Through the view: nobody is explained a row that they may not see.
-	kind text := (SELECT u.kind FROM aiusage.usage_log AS u WHERE u.id = explain_row.id);
+	row_kind text := (SELECT u.kind FROM aiusage.usage_log AS u WHERE u.id = explain_row.id);
 BEGIN
-	IF kind IS DISTINCT FROM 'adjustment' THEN
+	IF row_kind IS DISTINCT FROM 'adjustment' THEN
 		RETURN QUERY SELECT * FROM aiusage.explain_booked_row(explain_row.id);
 	END IF;
 	-- What it was adjusted by since, or taken back; an adjustment is nothing but that.
@@ -24,9 +24,9 @@ BEGIN
 		SELECT c.unit, NULL::numeric, NULL::numeric, NULL::numeric, coalesce(c.cost, 0), a.currency, a.price_version, NULL::text,
 			CASE a.kind WHEN 'reversal' THEN 'taken back' ELSE 'adjusted' END || coalesce(format(' by correction %s', a.correction), '')
 				|| to_char(a.recorded_at AT TIME ZONE 'UTC', '" on "YYYY-MM-DD')
-		FROM (SELECT r.* FROM aiusage.usage_log AS r WHERE kind = 'adjustment' AND r.id = explain_row.id
+		FROM (SELECT r.* FROM aiusage.usage_log AS r WHERE row_kind = 'adjustment' AND r.id = explain_row.id
 			UNION ALL
-			SELECT r.* FROM aiusage.usage_log AS r WHERE kind = 'usage' AND r.adjusts = explain_row.id) AS a
+			SELECT r.* FROM aiusage.usage_log AS r WHERE row_kind = 'usage' AND r.adjusts = explain_row.id) AS a
 		LEFT JOIN LATERAL aiusage.unnest_costs(a.cost_by_unit::aiusage.unit_costs) AS c ON true
 		WHERE a.kind IN ('adjustment', 'reversal')
 		ORDER BY a.recorded_at, a.id, c.unit;
