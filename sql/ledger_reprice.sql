@@ -171,7 +171,7 @@ INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)
 VALUES (aiusage.event_id('rp-closed', '2025-02-15 10:00:00+00'), 'rp-a', 'rplab', 'm1', '{"input_tokens": 1000000}', 'rp-closed');
 SELECT cost_state FROM aiusage.usage_log WHERE workflow = 'rp-closed';
 BEGIN;
-SELECT aiusage.close_period(aiusage.period_of(1, '2025-02-15 10:00:00+00'), 'test') IS NOT NULL AS closed;
+SELECT aiusage.close_period(aiusage.period_of(1, '2025-02-15 10:00:00+00'), 'test', force => true) IS NOT NULL AS closed;
 SELECT changed, no_price, new_cost FROM aiusage.reprice('{"workflow": "rp-closed"}', :v2, 'by a version of another time', NULL, false);
 SELECT kind, occurred_at > now() - interval '1 hour' AS today, aiusage.period_label(invoice_period) = to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') AS this_month, cost, unpriced_reason
 FROM aiusage.usage_log WHERE workflow = 'rp-closed' ORDER BY kind DESC;
