@@ -24,12 +24,12 @@ sh tools/setup.sh --bench
 . tools/lib.sh
 
 BENCH_QUICK=0
-all_parts="insert pricing fold"
+all_parts="insert pricing extract fold"
 parts=
 for arg in "$@"; do
 	case $arg in
 		--quick) BENCH_QUICK=1 ;;
-		insert|pricing|fold) parts="${parts:+$parts }$arg" ;;
+		insert|pricing|extract|fold) parts="${parts:+$parts }$arg" ;;
 		*) die "unknown argument $arg" ;;
 	esac
 done

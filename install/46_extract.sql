@@ -18,7 +18,7 @@ CREATE FUNCTION aiusage.extractors(
 	RETURNS SETOF record
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'aiu_extractors' ROWS 3000;
-COMMENT ON FUNCTION aiusage.extractors() IS 'What extract_usage() and merge_stream() read, a row a counter: where the usage object is in a body ('''': the body itself), the path of the counter in it, what it is (unit: it counts towards the unit named; known: repeats another counter, or is no usage; no unit: reported as unknown when it is not zero; or a cost), and whether a usage must have it';
+COMMENT ON FUNCTION aiusage.extractors() IS 'What extract_usage() and merge_stream() read, a row a counter: where the usage object is in a body ('''': the body itself), the path of the counter in it, what it is (unit: it counts towards the unit named; fallback: the same, when nothing before it did; known: repeats another counter, or is no usage; no unit: reported as unknown when it is not zero; or a cost), and whether a usage must have it';
 
 -- A stream
 

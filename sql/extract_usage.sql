@@ -148,6 +148,9 @@ SELECT jsonb_pretty(unknown) AS unknown FROM extract_usage('openai', 'chat', '{"
 	"umläute": 7, "empty": {}, "list": []}}');
 SELECT unknown FROM extract_usage('google', NULL, '{"usageMetadata": {"promptTokenCount": 5, "promptTokensDetails": [{"modality": "text", "tokenCount": 1}, {"modality": "TEXT", "tokenCount": 2},
 	{"modality": "SMELL", "tokenCount": 3}, {"tokenCount": 4}, 5, "my secret prompt", {"modality": "AUDIO", "tokenCount": "6", "billed": 7}], "cacheTokensDetails": {"modality": "TEXT", "tokenCount": 8}}}');
+-- a header that is no number; of other headers nothing is said
+SELECT usage, unknown FROM extract_usage('aws', 'invoke_headers', '{"x-amzn-bedrock-input-token-count": "14", "x-amzn-bedrock-output-token-count": "lots", "x-amzn-bedrock-cache-read-input-token-count": "-1", "authorization": "secret", "x-count": 5}');
+SELECT usage, unknown FROM extract_usage('aws', 'invoke_headers', '{"x-amzn-bedrock-input-token-count": "secret"}');
 -- many, and deep ones, in a bounded answer
 SELECT (SELECT count(*) FROM jsonb_object_keys(e.unknown)) AS kept, e.unknown -> '...' AS more, e.usage
 FROM extract_usage('openai', 'chat', jsonb_build_object('usage', (SELECT jsonb_object_agg('unknown_' || i, i) FROM generate_series(1, 1000) AS i)

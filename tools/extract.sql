@@ -81,10 +81,10 @@ LEFT JOIN LATERAL (SELECT e.kind FROM aiusage.extractors() AS e
 WHERE v.kind = 'usage' AND v.ours IS NOT NULL AND v.id % 7 = 0 AND NOT coalesce(v.unknown ? '...', false);
 SELECT count(*) AS leaves, count(kind) FILTER (WHERE kind <> 'no unit') AS counted, count(*) FILTER (WHERE unknown ? path) AS reported FROM public.leaf;
 SELECT count(*) AS silent FROM public.leaf
-WHERE CASE WHEN kind IN ('unit', 'known') OR kind LIKE 'cost%' OR (kind = 'no unit' AND value = 0) THEN coalesce(unknown ? path, false)
+WHERE CASE WHEN kind IN ('unit', 'fallback', 'known') OR kind LIKE 'cost%' OR (kind = 'no unit' AND value = 0) THEN coalesce(unknown ? path, false)
 	ELSE (unknown ->> path)::numeric IS DISTINCT FROM round(value, 12) END \gset
 SELECT * FROM public.leaf
-WHERE CASE WHEN kind IN ('unit', 'known') OR kind LIKE 'cost%' OR (kind = 'no unit' AND value = 0) THEN coalesce(unknown ? path, false)
+WHERE CASE WHEN kind IN ('unit', 'fallback', 'known') OR kind LIKE 'cost%' OR (kind = 'no unit' AND value = 0) THEN coalesce(unknown ? path, false)
 	ELSE (unknown ->> path)::numeric IS DISTINCT FROM round(value, 12) END ORDER BY id LIMIT 10;
 -- Nothing of a body but counters' names comes back.
 SELECT count(*) AS leaked FROM public.verdict WHERE (ours::text || coalesce(unknown::text, '') || coalesce(our_model, '')) ~* 'repeat|instructions|user said' \gset

@@ -366,7 +366,7 @@ aiu_extractors(PG_FUNCTION_ARGS)
 			values[1] = CStringGetTextDatum(flavors[i].flavor);
 			values[2] = PointerGetDatum(cstring_to_text_with_len(shape->roots, bar != NULL ? (int) (bar - shape->roots) : (int) strlen(shape->roots)));
 			values[3] = CStringGetTextDatum(m->path);
-			values[4] = CStringGetTextDatum(kinds[m->kind]);
+			values[4] = CStringGetTextDatum(m->flags & AIU_MAP_FALLBACK ? "fallback" : kinds[m->kind]);
 			nulls[5] = m->unit == NULL;
 			if (m->unit != NULL)
 				values[5] = CStringGetTextDatum(m->unit);

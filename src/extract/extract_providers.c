@@ -253,7 +253,8 @@ by_name(const char *provider)
 
 	for (i = 0; i < lengthof(flavors); i++)
 	{
-		if (strcmp(flavors[i].provider, provider) == 0)
+		/* the first letter alone tells most apart */
+		if (flavors[i].provider[0] == provider[0] && strcmp(flavors[i].provider, provider) == 0)
 			return &flavors[i];
 	}
 	return NULL;

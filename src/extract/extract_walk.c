@@ -34,7 +34,7 @@ typedef struct Walk
 {
 	AiuExtraction *e;
 	const AiuExtractor *x;
-	bool		report;			/* unknown numbers are reported */
+	bool		report;			/* numbers under unknown keys are reported */
 	uint64		seen;			/* slots met in this walk */
 	uint64		matched;		/* array matches taken in this walk */
 	int			depth;
@@ -126,8 +126,6 @@ note_here(Walk *w, Numeric number)
 	int128		value = 0;
 	bool		withheld = true;
 
-	if (!w->report)
-		return;
 	if (number != NULL && w->len <= AIU_UNKNOWN_PATH)
 		withheld = aiu_numeric_round_to_scaled(number, AIU_UNKNOWN_SCALE, &value) != AIU_DEC_OK;
 	if (w->len > AIU_UNKNOWN_PATH)

@@ -24,6 +24,22 @@ numeric_to_scaled(Numeric num, int scale, bool round, int128 *result)
 
 	if (numeric_is_nan(num) || numeric_is_inf(num))
 		return AIU_DEC_SYNTAX;
+	/* a small whole number, as nearly all counts are, needs no text */
+	if (scale >= 0 && scale <= 12 && DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(num))) == 0)
+	{
+		bool		too_large = false;
+		int32		small = numeric_int4_opt_error(num, &too_large);
+
+		if (!too_large)
+		{
+			int128		value = small;
+
+			for (; scale > 0; scale--)
+				value *= 10;
+			*result = value;
+			return AIU_DEC_OK;
+		}
+	}
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(num)));
 	res = aiu_decimal_scan(text, strlen(text), scale, round, result);
 	pfree(text);
