@@ -16,6 +16,12 @@ my $old = new_node('old');
 make_books($old, 'finance');
 book_workload($old, 'finance');
 
+# A closed month, and a closed week of a team with a calendar of its own.
+$old->safe_psql('finance', $_) for (
+	q{SELECT aiusage.set_billing_calendar('weekly', 'Europe/Berlin', unit => 'week')}, q{SELECT aiusage.put_team('search', calendar => 'weekly')},
+	q{SELECT aiusage.refresh()}, q{SELECT aiusage.close_period(aiusage.period_of(1, '2025-09-15 12:00:00+00'), 'test', true)},
+	q{SELECT aiusage.close_period(aiusage.period_of(2, '2025-09-24 12:00:00+00'), 'test', true)});
+
 # Folded rows, a straggler that the last fold's snapshot saw running, and rows after it.
 my $replayed = q{INSERT INTO aiusage.usage_record (id, request_id, occurred_at, api_key, provider, model, usage)
 	VALUES (aiusage.event_id('replay-%s', '2025-10-20 10:00:00+00'), 'replay-%s', '2025-10-20 10:00:00+00', 'chat-prod', 'openai', 'gpt-4o',
@@ -89,12 +95,17 @@ for my $how (sort keys %restore)
 	is(sqlstate_of($new, $db, $_), 'UA403', "$how: $_ is refused")
 	  for ('UPDATE aiusage.usage_record SET user_id = NULL', 'DELETE FROM aiusage.usage_record', 'TRUNCATE aiusage.usage_record');
 
+	is(sqlstate_of($new, $db, 'UPDATE aiusage.invoice_statement SET cost = 0'), 'UA403', "$how: statements are frozen");
+	is($new->safe_psql($db, q{INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage)
+		VALUES (aiusage.uuid_v7('2025-09-20 10:00:00+00'), 'search-embed', 'openai', 'text-embedding-3-small', '{"input_tokens": 10}')
+		RETURNING aiusage.period_label(invoice_period)}), '2025-10', "$how: a late row goes to the next period");
+
 	# What was not folded is counted once, before and after the folds of the new cluster.
 	my $total = q{SELECT sum(requests) FROM aiusage.team_usage};
-	is($new->safe_psql($db, $total), $requests_before + 2, "$how: live views count everything once");
+	is($new->safe_psql($db, $total), $requests_before + 3, "$how: live views count everything once");
 	$new->safe_psql($db, 'SELECT aiusage.refresh()');
 	$new->safe_psql($db, 'SELECT aiusage.refresh()');
-	is($new->safe_psql($db, $total), $requests_before + 2, "$how: and so they do after a fold");
+	is($new->safe_psql($db, $total), $requests_before + 3, "$how: and so they do after a fold");
 	verify_clean($new, $db, "$how: after new rows and a fold");
 
 	# Configuration: identities go on, changes are audited, caches hear of them.
