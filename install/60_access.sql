@@ -66,6 +66,9 @@ AS $$
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
 			visible_customer_charges period_of billed_period correction_period period_exists period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
+		-- reports in another currency
+		('analyst admin approver member', 'fx_rate', 'SELECT', false),
+		('analyst admin approver member', 'fx_rate_at usage_in_currency', 'EXECUTE', false),
 		-- of books, those of their scope, the default and the list book
 		('analyst admin approver member', 'price_usage explain_price explain_price_under explain_rules price_usage_known_at
 			explain_price_known_at explain_row explain_booked_row', 'EXECUTE', false),
@@ -98,9 +101,10 @@ AS $$
 		('admin', 'setting', 'UPDATE', true),
 		('admin', 'team cost_center customer api_key key_credential', 'INSERT UPDATE DELETE', true),
 		('admin', 'key_assignment price_book_assignment', 'INSERT UPDATE', true),
+		('admin', 'fx_rate', 'INSERT', true),
 		('admin', 'price_book price_version price_provider price_model price_rule price price_override price_import_issue', 'INSERT UPDATE DELETE', true),
 		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move
-			assign_book set_book set_key_book assigned_book rotate_key
+			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh verify maintain make_partitions summarize', 'EXECUTE', true)

@@ -61,14 +61,16 @@ CREATE FUNCTION pg_temp.differences(OUT view text, OUT rows_differ bigint) RETUR
 DECLARE
 	keys text;
 	theirs text := 'requests, errors, retries, fallbacks, cache_hits, accepted, unpriced, unmatched, input_tokens,
-		cache_read_tokens, output_tokens, reasoning_tokens, cost, failed_cost, retry_cost, fallback_cost, estimated_cost, list_cost, charge';
+		cache_read_tokens, output_tokens, reasoning_tokens, cost, failed_cost, retry_cost, fallback_cost, estimated_cost, list_cost, charge, margin';
 	ours text := 'sum(sign), sum(errors), sum(retries), sum(fallbacks), sum(cache_hits), sum(accepted), sum(unpriced), sum(unmatched),
 		pg_temp.fits(sum(input_tokens)), pg_temp.fits(sum(cache_read_tokens)), pg_temp.fits(sum(output_tokens)),
 		pg_temp.fits(sum(reasoning_tokens)), sum(cost), sum(failed_cost),
 		sum(retry_cost), sum(fallback_cost), sum(estimated_cost)';
 	mixed text := ', CASE WHEN bool_and(list_currency = currency) THEN sum(list_cost) END,
-		CASE WHEN bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) END';
-	fine text := ', sum(list_cost), sum(charge)';
+		CASE WHEN bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) END,
+		CASE WHEN count(charge_currency) = 0 OR bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) - sum(cost) END';
+	fine text := ', sum(list_cost), sum(charge),
+		CASE WHEN count(charge_currency) = 0 OR bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) - sum(cost) END';
 	everything text := 'api_key, assignment, team, cost_center, project, environment, provider, model, endpoint,
 		service_tier, region, customer, workflow, status, period, currency, list_currency, charge_currency';
 BEGIN
@@ -225,11 +227,11 @@ SELECT * FROM pg_temp.differences();
 -- What people see of it.
 SELECT day, team, team_name, currency, requests, errors, retries, fallbacks, cache_hits, accepted, unpriced, unmatched
 FROM aiusage.team_usage WHERE team = 'rollup-a' AND day IN ('2021-03-10', '2021-03-11') ORDER BY day, currency;
-SELECT day, currency, cost, failed_cost, retry_cost, fallback_cost, estimated_cost, list_cost, charge
+SELECT day, currency, cost, failed_cost, retry_cost, fallback_cost, estimated_cost, list_cost, charge, margin
 FROM aiusage.team_usage WHERE team = 'rollup-a' AND day IN ('2021-03-10', '2021-03-11') ORDER BY day, currency;
 SELECT day, currency, input_tokens, cache_read_tokens, output_tokens, reasoning_tokens
 FROM aiusage.team_usage WHERE team = 'rollup-a' AND day IN ('2021-03-10', '2021-03-11') ORDER BY day, currency;
-SELECT day, customer, customer_name, currency, charge_currency, requests, cost, charge
+SELECT day, customer, customer_name, currency, charge_currency, requests, cost, charge, margin
 FROM aiusage.customer_usage WHERE customer LIKE 'rollup-%' AND day IN ('2021-03-10', '2021-03-11')
 ORDER BY day, customer, currency, charge_currency;
 SELECT unit, used_quantity, quantity, cost, round(average_rate, 9) AS average_rate, currency

@@ -22,6 +22,7 @@ BEGIN
 			('billing_calendar', 'periods', 'guard_calendar'),
 			('billing_boundary', 'periods', 'guard_boundary'),
 			('invoice_period', 'periods', 'guard_period'),
+			('fx_rate', NULL, 'guard_fx_rate'),
 			('access_grant', 'quotas', NULL),
 			('quota', 'quotas', 'guard_quota'),
 			('quota_override', 'quotas', 'guard_quota_override'),

@@ -69,7 +69,9 @@ SELECT
 	u.list_cost::numeric AS list_cost,
 	u.charge::numeric AS charge,
 	aiusage.currency(u.cost_by_unit) AS currency,
+	coalesce(aiusage.currency(u.list_cost), aiusage.currency(u.cost_by_unit)) AS list_currency,
 	aiusage.currency(u.charge) AS charge_currency,
+	CASE WHEN aiusage.currency(u.charge) = aiusage.currency(u.cost) THEN u.charge::numeric - u.cost::numeric END AS margin,
 	u.cost_by_unit::text AS cost_by_unit,
 	u.cost_state::text AS cost_state,
 	u.unpriced_reason::text AS unpriced_reason,
@@ -147,10 +149,12 @@ COMMENT ON COLUMN aiusage.usage_log.output_tokens IS 'Output tokens, reasoning i
 COMMENT ON COLUMN aiusage.usage_log.reasoning_tokens IS 'Of them, reasoning';
 COMMENT ON COLUMN aiusage.usage_log.usage IS 'Every unit used, as JSON text; not negated on a reversal';
 COMMENT ON COLUMN aiusage.usage_log.cost IS 'Cost in currency; NULL: unpriced';
-COMMENT ON COLUMN aiusage.usage_log.list_cost IS 'Cost by the list book, where it differs';
+COMMENT ON COLUMN aiusage.usage_log.list_cost IS 'Cost by the list book, where it differs, in list_currency';
 COMMENT ON COLUMN aiusage.usage_log.charge IS 'What is billed onwards, in charge_currency';
-COMMENT ON COLUMN aiusage.usage_log.currency IS 'Currency of cost and list_cost, ISO 4217';
+COMMENT ON COLUMN aiusage.usage_log.currency IS 'Currency of cost, ISO 4217';
+COMMENT ON COLUMN aiusage.usage_log.list_currency IS 'Currency of list_cost';
 COMMENT ON COLUMN aiusage.usage_log.charge_currency IS 'Currency of charge';
+COMMENT ON COLUMN aiusage.usage_log.margin IS 'charge - cost; NULL: one of them is not known, or they are in different currencies';
 COMMENT ON COLUMN aiusage.usage_log.cost_by_unit IS 'Cost, unit by unit, as JSON text';
 COMMENT ON COLUMN aiusage.usage_log.cost_state IS 'final, estimated or unpriced';
 COMMENT ON COLUMN aiusage.usage_log.unpriced_reason IS 'Why there is no cost; of an adjustment, why there was none until this one';

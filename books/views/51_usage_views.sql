@@ -30,7 +30,7 @@ DECLARE
 		u.requests, u.errors, u.retries, u.fallbacks, u.cache_hits, u.accepted, u.unpriced, u.unmatched,
 		u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens, u.reasoning_tokens,
 		u.input_audio_tokens, u.output_audio_tokens, u.web_searches, u.cost, u.failed_cost, u.retry_cost,
-		u.fallback_cost, u.estimated_cost, u.list_cost, u.charge
+		u.fallback_cost, u.estimated_cost, u.list_cost, u.charge, u.margin
 	$text$;
 	as_of constant text := $text$
 		(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
@@ -50,7 +50,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
@@ -68,7 +69,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
@@ -93,7 +95,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4
 ) u
@@ -115,7 +118,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
@@ -133,7 +137,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4
 ) u
@@ -150,7 +155,8 @@ FROM (
 		v.currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3
 ) u
@@ -168,7 +174,8 @@ FROM (
 		v.charge_currency,
 		{sums},
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		sum(v.charge) AS charge
+		sum(v.charge) AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4
 ) u
@@ -203,7 +210,8 @@ FROM (
 		v.list_currency,
 		v.charge_currency,
 		{sums},
-		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
+		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
 	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
 ) u
@@ -237,7 +245,8 @@ FROM (
 		v.list_currency,
 		v.charge_currency,
 		{sums},
-		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge
+		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_visible v
 	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
 ) u
@@ -395,6 +404,7 @@ BEGIN
 			('estimated_cost', 'Part of cost: from estimated usage, may still be corrected'),
 			('list_cost', 'What the same usage costs at list prices; NULL: some of it has list prices in another currency than currency'),
 			('charge', 'What is charged for it by charge books, 0 where nothing is; NULL: some of it is charged in another currency than currency'),
+			('margin', 'charge - cost; what is not charged, or has no price yet, counts as 0; NULL: nothing is charged, or some of it in another currency than currency'),
 			('as_of', 'Everything committed before this time is included; on a standby: as far as it has replayed (NULL: nothing since it started)'),
 			('unit', 'Unit of usage'),
 			('used_quantity', 'Quantity of the unit as reported, less reversals; totals include their parts (cached tokens are part of input_tokens)'),
