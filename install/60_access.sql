@@ -78,7 +78,8 @@ AS $$
 			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction
 			reprice_job reprice_progress reprice_report',
 			'SELECT', true),
-		('analyst admin approver', 'explain_owner key_record assigned_book verify storage_version', 'EXECUTE', true),
+		('analyst admin approver', 'explain_owner key_record assigned_book validate_prices diff_prices price_rules_of price_holes price_rule_applies
+			price_rule_names price_previous_version export_prices prices_checksum verify storage_version', 'EXECUTE', true),
 
 		-- calendars, closing, statements
 		('analyst admin approver member', 'statements statement_lines statement_units', 'SELECT', false),
