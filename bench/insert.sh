@@ -15,8 +15,8 @@
 #
 # What the machine does beside this run comes and goes, so cells are short and
 # rounds many: within a round the three follow one another in a rotated order,
-# and a ratio is taken within its round.  The first second of a cell is not
-# counted: connections and caches are new in it, and a gateway's are not.
+# and a ratio is taken within its round.  Round 0 is not counted, nor the first
+# second of a cell: connections and caches are new in it, a gateway's are not.
 set -eu
 cd "$(dirname "$0")/.."
 export PGHOST=$BENCH_DIR PGUSER=postgres
@@ -24,9 +24,9 @@ export PGHOST=$BENCH_DIR PGUSER=postgres
 rounds=${BENCH_ROUNDS:-8}
 seconds=${BENCH_SECONDS:-3}
 cells=${BENCH_CELLS:-single-async single-sync pipeline copy}
-copy_rows=200000
-slices=10
-if [ "${BENCH_QUICK:-0}" != 0 ]; then rounds=1; seconds=2; copy_rows=50000; fi
+copy_rows=20000						# a round of COPY
+if [ "${BENCH_QUICK:-0}" != 0 ]; then rounds=1; seconds=2; fi
+copy_rounds=$((rounds * 3))
 figures=$BENCH_DIR/insert.tsv		# cell, round, variant, rows a second
 : >"$figures"
 
@@ -53,7 +53,17 @@ cell_median() {		# CELL VARIANT: rows a second
 # note CELL ROUND VARIANT ROWS_A_SECOND; round 0 warms up and is not counted
 note() {
 	[ "$2" = 0 ] || printf '%s\t%s\t%s\t%s\n' "$@" >>"$figures"
-	say "round $2 $1 $3: $(printf '%.0f' "$4") rows/s"
+	say "$1, round $2, $3: $(printf '%.0f' "$4") rows/s"
+}
+
+# order ROUND: the three variants, rotated: aiusage bare stored / bare stored aiusage / ...
+order() {
+	set -- aiusage bare stored "$1"
+	case $(($4 % 3)) in
+		1) echo "$1 $2 $3" ;;
+		2) echo "$2 $3 $1" ;;
+		0) echo "$3 $1 $2" ;;
+	esac
 }
 
 # check VARIANT ROWS: the rows that were acknowledged are there; the ledger's have an owner and a price
@@ -86,43 +96,51 @@ script() {
 }
 
 # 8 clients, prepared statements
-pgbench_cell() {	# CELL ROUND VARIANT
-	local n
-	n=$(rows_a_transaction "$1")
-	sql bench -c CHECKPOINT
-	PGOPTIONS="-c synchronous_commit=$([ "$1" = single-async ] && echo off || echo on)" \
-		"$PG_BIN/pgbench" -n -M prepared -c 8 -j 2 -T $((seconds + 1)) -P 1 -f "$BENCH_DIR/$3-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1 ||
-		{ cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
-	check "$3" "$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$BENCH_DIR/pgbench.log" | awk "{ print \$1 * $n }")"
-	note "$1" "$2" "$3" "$(awk -v n="$n" '/^progress:/ && $2 > 1.5 { sum += $4; m++ } END { print n * sum / m }' "$BENCH_DIR/pgbench.log")"
+pgbench_cell() {	# CELL
+	local cell=$1 n sync round variant
+	n=$(rows_a_transaction "$cell")
+	sync=on
+	[ "$cell" != single-async ] || sync=off
+	: >"$BENCH_DIR/acknowledged"
+	for round in $(seq 0 "$rounds"); do
+		for variant in $(order "$round"); do
+			sql bench -c CHECKPOINT
+			PGOPTIONS="-c synchronous_commit=$sync" "$PG_BIN/pgbench" -n -M prepared -c 8 -j 2 -T $((seconds + 1)) -P 1 \
+				-f "$BENCH_DIR/$variant-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1 ||
+				{ cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
+			sed -n "s/^number of transactions actually processed: \([0-9]*\).*/$variant \1/p" "$BENCH_DIR/pgbench.log" >>"$BENCH_DIR/acknowledged"
+			note "$cell" "$round" "$variant" "$(awk -v n="$n" '/^progress:/ && $2 > 1.5 { sum += $4; m++ } END { print n * sum / m }' "$BENCH_DIR/pgbench.log")"
+		done
+	done
+	for variant in aiusage bare stored; do
+		check $variant "$(awk -v variant=$variant -v n="$n" '$1 == variant { sum += $2 } END { printf "%d", n * sum }' "$BENCH_DIR/acknowledged")"
+	done
 }
 
-# COPY in slices that alternate, all in one session whose caches are warm.
-copy_cell() {		# ROUND VARIANT...
-	local round=$1 slice variant tps
-	shift
+# One session whose caches are warm; a round is one file for each.
+copy_cell() {
+	local round variant
 	{
-		for variant in "$@"; do	# warms up
-			echo "INSERT INTO $(table_of "$variant") (api_key, provider, model, usage) VALUES ('bench-1', 'openai', 'gpt-4o', '{}');"
+		for variant in aiusage bare stored; do	# warms up
+			echo "INSERT INTO $(table_of $variant) (api_key, provider, model, usage) VALUES ('bench-1', 'openai', 'gpt-4o', '{}');"
 		done
-		echo '\timing on'
-		for slice in $(seq 0 $((slices - 1))); do
-			for variant in "$@"; do
+		for round in $(seq 0 "$copy_rounds"); do
+			for variant in $(order "$round"); do
+				echo "\\echo $round $variant"
+				echo '\timing on'
 				case $variant in
-					stored) echo "\\copy stored.usage_record ($stored_columns) FROM '$BENCH_DIR/copy-stored.$slice'" ;;
-					*) echo "\\copy $(table_of "$variant") ($copy_columns) FROM '$BENCH_DIR/copy.$slice'" ;;
+					stored) echo "\\copy stored.usage_record ($stored_columns) FROM '$BENCH_DIR/copy-stored.txt'" ;;
+					*) echo "\\copy $(table_of "$variant") ($copy_columns) FROM '$BENCH_DIR/copy.txt'" ;;
 				esac
+				echo '\timing off'
 			done
 		done
 	} >"$BENCH_DIR/copy.sql"
 	sql bench -c CHECKPOINT
 	sql bench -f "$BENCH_DIR/copy.sql" >"$BENCH_DIR/copy.out"
-	for variant in "$@"; do
-		tps=$(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$BENCH_DIR/copy.out" | awk -v order="$*" -v variant="$variant" -v rows=$copy_rows '
-			BEGIN { n = split(order, v, " ") } v[(NR - 1) % n + 1] == variant { t += $1 } END { print rows * 1000 / t }')
-		check "$variant" $((copy_rows + 1))
-		note copy "$round" "$variant" "$tps"
-	done
+	while read -r round variant rate; do note copy "$round" "$variant" "$rate"; done < <(awk -v rows=$copy_rows '
+		$1 == "Time:" { print what, rows * 1000 / $2; next } { what = $0 }' "$BENCH_DIR/copy.out")
+	for variant in aiusage bare stored; do check $variant $((copy_rows * (copy_rounds + 1) + 1)); done
 }
 
 # ---------------------------------------------------------------- the run
@@ -141,23 +159,16 @@ copy_columns=$(columns_of copy_data)
 stored_columns=$(columns_of copy_stored)
 sql bench_template -c "\\copy (SELECT * FROM copy_data) TO '$BENCH_DIR/copy.txt'" -c "\\copy (SELECT * FROM copy_stored) TO '$BENCH_DIR/copy-stored.txt'"
 sql bench_template -c "DROP TABLE copy_data, copy_stored"
-for file in copy copy-stored; do split -d -a 1 -n l/$slices "$BENCH_DIR/$file.txt" "$BENCH_DIR/$file."; done
 
-# Round 0 warms up (WAL segments, page cache) and is not counted.
-for round in $(seq 0 "$rounds"); do
-	# rotate: aiusage bare stored / bare stored aiusage / ...
-	set -- aiusage bare stored
-	for i in $(seq 2 "$round"); do set -- "$2" "$3" "$1"; done
-	for cell in $cells; do
-		sql postgres -c "DROP DATABASE IF EXISTS bench" -c "CREATE DATABASE bench TEMPLATE bench_template"
-		case $cell in
-			copy) copy_cell "$round" "$@" ;;
-			*) for variant in "$@"; do pgbench_cell "$cell" "$round" "$variant"; done ;;
-		esac
-		# rows = rollups, components = cost
-		sql bench -f bench/sql/verify.sql >/dev/null
-		[ "$round" != 0 ] || sql bench -F ' | ' -f bench/sql/row_size.sql >"$BENCH_DIR/row_size.txt"
-	done
+for cell in $cells; do
+	sql postgres -c "DROP DATABASE IF EXISTS bench" -c "CREATE DATABASE bench TEMPLATE bench_template"
+	case $cell in
+		copy) copy_cell ;;
+		*) pgbench_cell "$cell" ;;
+	esac
+	# rows = rollups, components = cost
+	sql bench -f bench/sql/verify.sql >/dev/null
+	sql bench -F ' | ' -f bench/sql/row_size.sql >"$BENCH_DIR/row_size.txt"
 done
 
 cat <<MD
@@ -177,7 +188,7 @@ done
 cat <<MD
 
 single-async and single-sync: one INSERT a transaction, synchronous_commit off and on. pipeline: 100 INSERTs in one
-libpq pipeline and transaction. copy: COPY FROM STDIN, text, $copy_rows rows in $slices slices that alternate, one client.
+libpq pipeline and transaction. copy: COPY FROM STDIN, text, $copy_rounds rounds of $copy_rows rows, one client.
 
 ### Size of a row
 
