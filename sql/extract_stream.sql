@@ -140,3 +140,17 @@ SELECT merge_stream('openai', 'realtime', jsonb_build_object('response', jsonb_b
 -- What the ledger's columns take.
 SELECT m.stream_state = 'complete' AS complete, pg_typeof(m.stream_state) AS state, pg_typeof(m.provider_cost) AS cost
 FROM (SELECT (merge_stream('openai', 'chat', '{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}'::jsonb)).*) AS m;
+
+-- In parallel workers: a stream is merged as a whole, whoever does it.  (The setting has two names.)
+CREATE TABLE parallel_chunk AS SELECT r AS request, n, CASE WHEN n < 20 THEN jsonb_build_object('id', r, 'choices', '[{"index": 0}]'::jsonb)
+	ELSE jsonb_build_object('id', r, 'choices', '[]'::jsonb, 'usage', jsonb_build_object('prompt_tokens', r, 'completion_tokens', n)) END AS chunk
+FROM generate_series(1, 200) AS r, generate_series(1, 20) AS n;
+SELECT count(set_config(name, 'on', false)) AS set FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT count(*) AS complete, sum((m).usage)
+FROM (SELECT merge_stream('openai', 'chat', chunk ORDER BY n) AS m FROM parallel_chunk GROUP BY request) AS s WHERE (m).stream_state = 'complete';
+SELECT count(*), sum((extract_usage('openai', 'chat', chunk)).usage) FROM parallel_chunk WHERE n = 20;
+SELECT count(set_config(name, 'off', false)) AS reset FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+DROP TABLE parallel_chunk;

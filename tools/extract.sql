@@ -86,12 +86,17 @@ WHERE CASE WHEN kind IN ('unit', 'fallback', 'known') OR kind LIKE 'cost%' OR (k
 SELECT * FROM public.leaf
 WHERE CASE WHEN kind IN ('unit', 'fallback', 'known') OR kind LIKE 'cost%' OR (kind = 'no unit' AND value = 0) THEN coalesce(unknown ? path, false)
 	ELSE (unknown ->> path)::numeric IS DISTINCT FROM round(value, 12) END ORDER BY id LIMIT 10;
+-- A body is a stream of one chunk: the same usage, also when it is cut in two that tell it twice.
+SELECT count(*) AS streams_differ FROM public.verdict AS v,
+	LATERAL (SELECT (aiusage.merge_stream(v.provider, v.flavor, c.chunk ORDER BY c.n)).usage
+			 FROM unnest(ARRAY['{}', v.body, v.body]) WITH ORDINALITY AS c (chunk, n)) AS m
+WHERE v.kind = 'usage' AND v.said IS NULL AND v.flavor <> 'realtime' AND m.usage::jsonb IS DISTINCT FROM v.ours \gset
 -- Nothing of a body but counters' names comes back.
 SELECT count(*) AS leaked FROM public.verdict WHERE (ours::text || coalesce(unknown::text, '') || coalesce(our_model, '')) ~* 'repeat|instructions|user said' \gset
 
-SELECT format('compared %s, equal %s, explained %s, different %s, numbers passed over %s', count(*),
+SELECT format('compared %s, equal %s, explained %s, different %s, numbers passed over %s, streams that differ %s', count(*),
 	count(*) FILTER (WHERE verdict LIKE 'equal%'), count(*) FILTER (WHERE verdict LIKE 'explained%'),
-	count(*) FILTER (WHERE verdict = 'DIFFERENT'), :silent) AS result,
+	count(*) FILTER (WHERE verdict = 'DIFFERENT'), :silent, :streams_differ) AS result,
 	count(*) FILTER (WHERE verdict = 'DIFFERENT') AS different,
 	count(*) FILTER (WHERE verdict LIKE 'equal%' AND kind = 'usage' AND source LIKE 'generated%') AS equal,
 	count(DISTINCT (provider, flavor)) FILTER (WHERE verdict = 'equal' AND kind = 'usage' AND source LIKE 'generated%') AS extractors,
@@ -99,7 +104,7 @@ SELECT format('compared %s, equal %s, explained %s, different %s, numbers passed
 FROM public.verdict \gset
 \echo :result
 \echo prices equal :priced
-SELECT :different = 0 AND :silent = 0 AND :leaked = 0 AND :equal > 4000 AND :extractors = 81 AS passed \gset
+SELECT :different = 0 AND :silent = 0 AND :streams_differ = 0 AND :leaked = 0 AND :equal > 4000 AND :extractors = 81 AS passed \gset
 \if :passed
 \else
 	DO $$ BEGIN RAISE EXCEPTION 'the differential test of extract_usage() failed'; END $$;
