@@ -190,8 +190,10 @@ BEGIN
 		SELECT k.key, k.mode, p.component, p.threshold, p.tier,
 			EXISTS (SELECT FROM aiusage.litellm_units(p.component, k.mode)) AS priced
 		FROM (SELECT DISTINCT m.key, m.mode FROM members AS m) AS k, aiusage.litellm_key(k.key) AS p
+	), all_rates AS MATERIALIZED (
+		SELECT * FROM aiusage.litellm_rates(catalog)
 	), rates AS MATERIALIZED (
-		SELECT r.* FROM aiusage.litellm_rates(catalog) AS r WHERE r.threshold IS NULL AND r.tier IS NULL AND NOT r.off_peak
+		SELECT r.* FROM all_rates AS r WHERE r.threshold IS NULL AND r.tier IS NULL AND NOT r.off_peak
 	), offered AS MATERIALIZED (	-- several components for one unit
 		SELECT r.model, r.component, r.key, r.rate, u.unit,
 			first_value(r.rate) OVER w AS winner, first_value(r.key) OVER w AS winner_key
@@ -268,6 +270,16 @@ BEGIN
 		SELECT o.model, o.key, format('%s prices %s, too, at %s, which is imported', min(o.winner_key), min(o.unit), trim_scale(min(o.winner)))
 		FROM offered AS o WHERE o.rate > 0
 		GROUP BY o.model, o.component, o.key HAVING NOT bool_or(o.rate = o.winner)
+		UNION ALL
+		SELECT r.model, r.key, 'a price above a context length, and none below it: usage below stays unpriced'
+		FROM all_rates AS r
+			LEFT JOIN (SELECT b.model, b.component, bool_or(b.tier IS NULL) AS standard, array_agg(b.tier) AS tiers
+				FROM all_rates AS b WHERE b.threshold IS NULL AND NOT b.off_peak GROUP BY 1, 2) AS b ON b.model = r.model AND b.component = r.component
+		WHERE r.threshold IS NOT NULL AND r.key <> 'tiered_pricing' AND NOT coalesce(b.standard OR r.tier = ANY (b.tiers), false)
+			AND NOT EXISTS (SELECT FROM aiusage.litellm_units(r.component, r.mode) AS u JOIN aiusage.litellm_derived_units() AS d ON d.kind = 'below' AND d.unit = u.unit
+				JOIN rates AS t ON t.model = r.model AND t.component = CASE d.source WHEN 'input_tokens' THEN 'input_cost_per_token'
+					WHEN 'output_tokens' THEN 'output_cost_per_token' WHEN 'output_image_tokens' THEN 'output_cost_per_image_token'
+					ELSE 'cache_creation_input_token_cost' END)
 		UNION ALL
 		SELECT e.base, e.image_unit, 'images of this size and quality have several prices by format: they are priced by the model''s names with sizes only'
 		FROM entries AS e WHERE e.image_unit IS NOT NULL

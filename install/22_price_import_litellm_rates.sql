@@ -2,11 +2,12 @@
 
 /*
  * Every price of the catalogue that has a unit.  threshold: above it (of
- * metric) the rate applies; per: what the rate is for, NULL: one; off_peak: it
+ * metric; inclusive: at it, too) the rate applies; per: what the rate is for, NULL: one; off_peak: it
  * replaces the component's rates while an off-peak window is open.
  */
 CREATE FUNCTION aiusage.litellm_rates(catalog jsonb)
-	RETURNS TABLE (model text, mode text, component text, threshold numeric, metric text, tier text, off_peak boolean, rate numeric, per numeric, key text)
+	RETURNS TABLE (model text, mode text, component text, threshold numeric, metric text, inclusive boolean, tier text, off_peak boolean,
+		rate numeric, per numeric, key text)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
@@ -17,7 +18,7 @@ BEGIN
 	WITH entries AS MATERIALIZED (
 		SELECT * FROM aiusage.litellm_entries(catalog)
 	), members AS MATERIALIZED (
-		SELECT e.model, e.mode, j.key, j.value
+		SELECT e.model, e.mode, e.family = 'xai' AS inclusive, j.key, j.value
 		FROM entries AS e, jsonb_each(e.entry) AS j
 		WHERE jsonb_typeof(j.value) = 'number' AND NOT aiusage.litellm_key_is_fact(j.key)
 	), keys AS MATERIALIZED (
@@ -30,7 +31,7 @@ BEGIN
 	), flat AS MATERIALIZED (
 		-- input_cost_per_token_cache_hit is an older name, and yields to the newer one
 		SELECT DISTINCT ON (m.model, k.component, k.threshold, k.tier)
-			m.model, m.mode, k.component, k.threshold, k.tier, m.value::numeric AS rate, m.key
+			m.model, m.mode, k.component, k.threshold, m.inclusive, k.tier, m.value::numeric AS rate, m.key
 		FROM members AS m
 			JOIN keys AS k USING (key)
 			JOIN priced AS p ON p.component = k.component AND p.mode IS NOT DISTINCT FROM m.mode
@@ -60,13 +61,14 @@ BEGIN
 		GROUP BY 1, 2, 3, 4
 		HAVING c.component <> 'output_cost_per_token' OR bool_or(s.step ? c.component)
 	)
-	SELECT f.model, f.mode, f.component, f.threshold, CASE WHEN f.threshold IS NOT NULL THEN 'input_tokens' END, f.tier, false, f.rate, NULL::numeric, f.key
+	SELECT f.model, f.mode, f.component, f.threshold, CASE WHEN f.threshold IS NOT NULL THEN 'input_tokens' END,
+		f.threshold IS NOT NULL AND f.inclusive, f.tier, false, f.rate, NULL::numeric, f.key
 	FROM flat AS f
 	WHERE NOT EXISTS (SELECT FROM stepped AS s WHERE s.model = f.model AND s.component = f.component)
 	UNION ALL
 	SELECT s.model, s.mode, c.component, CASE WHEN NOT s.first THEN
 				CASE s.kind WHEN 'range' THEN greatest(s.starts, s.previous) ELSE s.previous END END,
-		CASE WHEN NOT s.first THEN CASE s.kind WHEN 'range' THEN 'input_tokens' ELSE 'search_results' END END, NULL, false,
+		CASE WHEN NOT s.first THEN CASE s.kind WHEN 'range' THEN 'input_tokens' ELSE 'search_results' END END, false, NULL, false,
 		coalesce((s.step ->> c.component)::numeric, (s.step ->> c.otherwise)::numeric, (s.step ->> c.then_otherwise)::numeric, f.rate), NULL, 'tiered_pricing'
 	FROM steps AS s
 		JOIN stepped AS c ON c.model = s.model AND c.named
@@ -75,30 +77,30 @@ BEGIN
 	WHERE coalesce((s.step ->> c.component)::numeric, (s.step ->> c.otherwise)::numeric, (s.step ->> c.then_otherwise)::numeric, f.rate) IS NOT NULL
 	UNION ALL
 	-- the count of results chooses the price of a query; it costs nothing by itself
-	SELECT DISTINCT s.model, s.mode, 'unit:search_results', NULL::numeric, NULL, NULL, false, 0::numeric, NULL::numeric, 'tiered_pricing'
+	SELECT DISTINCT s.model, s.mode, 'unit:search_results', NULL::numeric, NULL, false, NULL, false, 0::numeric, NULL::numeric, 'tiered_pricing'
 	FROM steps AS s WHERE s.kind = 'max_results_range'
 	UNION ALL
-	SELECT e.model, e.mode, j.key, NULL, NULL, NULL, true, j.value::numeric, NULL, 'off_peak_pricing'
+	SELECT e.model, e.mode, j.key, NULL, NULL, false, NULL, true, j.value::numeric, NULL, 'off_peak_pricing'
 	FROM entries AS e, jsonb_each(e.entry -> 'off_peak_pricing') AS j
 	WHERE j.key IN ('input_cost_per_token', 'output_cost_per_token', 'output_cost_per_reasoning_token', 'cache_read_input_token_cost',
 			'cache_creation_input_token_cost', 'cache_creation_input_token_cost_above_1hr') AND jsonb_typeof(j.value) = 'number'
 	UNION ALL
 	SELECT e.model, e.mode, CASE WHEN aiusage.litellm_search_per_prompt(e.provider, e.entry) THEN 'search_per_prompt' ELSE j.key END,
-		NULL, NULL, NULL, false, j.value::numeric, NULL, 'search_context_cost_per_query'
+		NULL, NULL, false, NULL, false, j.value::numeric, NULL, 'search_context_cost_per_query'
 	FROM entries AS e, jsonb_each(e.entry -> 'search_context_cost_per_query') AS j
 	WHERE jsonb_typeof(j.value) = 'number'
 		AND (CASE WHEN aiusage.litellm_search_per_prompt(e.provider, e.entry) THEN j.key = 'search_context_size_medium'
 			ELSE j.key IN ('search_context_size_low', 'search_context_size_medium', 'search_context_size_high') END)
 	UNION ALL
-	SELECT e.model, e.mode, 'unit:' || aiusage.litellm_guardrail_unit(j.key), NULL, NULL, NULL, false, j.value::numeric, NULL, 'guardrail_cost_per_unit'
+	SELECT e.model, e.mode, 'unit:' || aiusage.litellm_guardrail_unit(j.key), NULL, NULL, false, NULL, false, j.value::numeric, NULL, 'guardrail_cost_per_unit'
 	FROM entries AS e, jsonb_each(CASE jsonb_typeof(e.entry -> 'guardrail_cost_per_unit') WHEN 'object' THEN e.entry -> 'guardrail_cost_per_unit' END) AS j
 	UNION ALL
-	SELECT e.model, e.mode, 'guardrail_cost_per_unit', NULL, NULL, NULL, false, min(j.value::numeric), NULL, 'guardrail_cost_per_unit'
+	SELECT e.model, e.mode, 'guardrail_cost_per_unit', NULL, NULL, false, NULL, false, min(j.value::numeric), NULL, 'guardrail_cost_per_unit'
 	FROM entries AS e, jsonb_each(CASE jsonb_typeof(e.entry -> 'guardrail_cost_per_unit') WHEN 'object' THEN e.entry -> 'guardrail_cost_per_unit' END) AS j
 	GROUP BY e.model, e.mode HAVING min(j.value::numeric) = max(j.value::numeric)
 	UNION ALL
 	-- money for a token, DBUs for a token: money for a DBU
-	SELECT e.model, e.mode, 'unit:' || d.unit, NULL, NULL, NULL, false,
+	SELECT e.model, e.mode, 'unit:' || d.unit, NULL, NULL, false, NULL, false,
 		(e.entry ->> d.money)::numeric * 10::numeric ^ greatest(scale(d.dbus) - 6, 0), d.dbus * 10::numeric ^ greatest(scale(d.dbus) - 6, 0), d.key
 	FROM entries AS e, LATERAL (VALUES
 			('input_dbu', 'input_cost_per_token', 'input_dbu_cost_per_token', trim_scale((e.entry ->> 'input_dbu_cost_per_token')::numeric)),
@@ -106,20 +108,20 @@ BEGIN
 	WHERE d.dbus > 0 AND jsonb_typeof(e.entry -> d.money) = 'number'
 	UNION ALL
 	-- images by size and quality, which the catalogue has as models of their own
-	SELECT e.base, max(b.mode), 'unit:' || e.image_unit, NULL, NULL, NULL, false, min(p.rate), NULL, 'images'
+	SELECT e.base, max(b.mode), 'unit:' || e.image_unit, NULL, NULL, false, NULL, false, min(p.rate), NULL, 'images'
 	FROM entries AS e
 		JOIN entries AS b ON b.model = e.base,
 		LATERAL (SELECT aiusage.litellm_image_rate(e.entry, e.image_pixels) AS rate) AS p
 	WHERE e.image_unit IS NOT NULL AND p.rate IS NOT NULL
 	GROUP BY e.base, e.image_unit HAVING min(p.rate) = max(p.rate)
 	UNION ALL
-	SELECT e.model, e.mode, 'unit:output_images', NULL, NULL, NULL, false, aiusage.litellm_image_rate(e.entry, e.image_pixels), NULL, 'images'
+	SELECT e.model, e.mode, 'unit:output_images', NULL, NULL, false, NULL, false, aiusage.litellm_image_rate(e.entry, e.image_pixels), NULL, 'images'
 	FROM entries AS e
 	WHERE e.image_unit IS NOT NULL AND NOT e.entry ?| '{input_cost_per_image,output_cost_per_image}'
 		AND aiusage.litellm_image_rate(e.entry, e.image_pixels) IS NOT NULL
 	UNION ALL
 	-- sessions of the code interpreter, which the catalogue has as the provider's model "container"
-	SELECT e.model, e.mode, 'code_interpreter_cost_per_session', NULL, NULL, NULL, false, (c.entry ->> 'code_interpreter_cost_per_session')::numeric, NULL, c.model
+	SELECT e.model, e.mode, 'code_interpreter_cost_per_session', NULL, NULL, false, NULL, false, (c.entry ->> 'code_interpreter_cost_per_session')::numeric, NULL, c.model
 	FROM entries AS c JOIN entries AS e ON e.family = c.family
 	WHERE c.bare = 'container' AND jsonb_typeof(c.entry -> 'code_interpreter_cost_per_session') = 'number'
 		AND e.mode IN ('chat', 'responses') AND NOT e.entry ? 'code_interpreter_cost_per_session';
@@ -184,7 +186,8 @@ COMMENT ON FUNCTION aiusage.litellm_tiers_kind(jsonb) IS 'Which ranges the steps
  * changes no amount.
  */
 CREATE FUNCTION aiusage.litellm_price_sets(catalog jsonb)
-	RETURNS TABLE (model text, tier text, factor numeric, off_peak boolean, unit text, threshold numeric, metric text, rate numeric, per numeric, uplifted boolean)
+	RETURNS TABLE (model text, tier text, factor numeric, off_peak boolean, unit text, threshold numeric, metric text,
+		inclusive boolean, rate numeric, per numeric, uplifted boolean)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
@@ -218,7 +221,7 @@ BEGIN
 		WHERE r.tier IS NOT NULL AND r.threshold IS NULL AND r.component IN ('output_cost_per_token', 'output_cost_per_reasoning_token')
 		GROUP BY r.model, r.tier HAVING max(r.component) = 'output_cost_per_token' AND min(r.component) = 'output_cost_per_token'
 	), chosen AS MATERIALIZED (
-		SELECT DISTINCT ON (s.id, r.component, r.threshold) s.id, r.mode, r.component, r.threshold, r.metric, r.rate, r.per
+		SELECT DISTINCT ON (s.id, r.component, r.threshold) s.id, r.mode, r.component, r.threshold, r.metric, r.inclusive, r.rate, r.per
 		FROM sets AS s
 			JOIN rates AS r ON r.model = s.model
 			LEFT JOIN off ON off.model = r.model AND off.component = r.component
@@ -235,15 +238,32 @@ BEGIN
 		FROM chosen AS c JOIN units AS u ON u.component = c.component AND u.mode IS NOT DISTINCT FROM c.mode
 	), winners AS MATERIALIZED (
 		SELECT o.*, rank() OVER (PARTITION BY o.id, o.unit ORDER BY o.positive DESC, o.preference, o.component) AS place FROM offered AS o
-	), priced AS MATERIALIZED (
-		SELECT w.id, w.unit, w.threshold, w.metric,
+	), offer AS MATERIALIZED (
+		SELECT w.id, w.unit, w.threshold, w.metric, w.inclusive,
 			CASE WHEN w.per IS NOT NULL OR w.component LIKE '%\_per\_1k\_%' THEN w.rate ELSE w.rate * w.stored_per END AS rate,
 			coalesce(w.per, w.stored_per) AS per, w.uplifted
 		FROM winners AS w WHERE w.place = 1
+	), lone AS MATERIALIZED (	-- priced above a context length only: a part costs what its total does below
+		SELECT o.id, o.unit, d.source, min(o.threshold) AS lowest
+		FROM offer AS o JOIN aiusage.litellm_derived_units() AS d ON d.kind = 'below' AND d.unit = o.unit
+		GROUP BY o.id, o.unit, d.source HAVING bool_and(o.threshold IS NOT NULL)
+	), below AS MATERIALIZED (
+		SELECT * FROM offer
+		UNION ALL
+		SELECT o.id, l.unit, o.threshold, o.metric, o.inclusive, o.rate, o.per, o.uplifted
+		FROM lone AS l JOIN offer AS o ON o.id = l.id AND o.unit = l.source AND coalesce(o.threshold < l.lowest, true)
+		WHERE l.unit <> 'cache_write_1h_tokens'
+	), priced AS MATERIALIZED (	-- 1-hour writes last, what writes do
+		SELECT * FROM below
+		UNION ALL
+		SELECT o.id, l.unit, o.threshold, o.metric, o.inclusive, o.rate, o.per, o.uplifted
+		FROM lone AS l JOIN below AS o ON o.id = l.id AND o.unit = l.source AND coalesce(o.threshold < l.lowest, true)
+		WHERE l.unit = 'cache_write_1h_tokens'
+			AND (l.source = 'cache_write_tokens' OR NOT EXISTS (SELECT FROM offer AS w WHERE w.id = l.id AND w.unit = 'cache_write_tokens'))
 	), have AS MATERIALIZED (
 		SELECT p.id, array_agg(DISTINCT p.unit) AS units FROM priced AS p GROUP BY p.id
 	), totals AS MATERIALIZED (
-		SELECT p.id, d.unit, p.threshold, p.metric, p.rate, p.per, p.uplifted
+		SELECT p.id, d.unit, p.threshold, p.metric, p.inclusive, p.rate, p.per, p.uplifted
 		FROM (
 			SELECT DISTINCT h.id, d.unit, d.source
 			FROM have AS h, aiusage.litellm_derived_units() AS d
@@ -254,19 +274,19 @@ BEGIN
 	), have_now AS MATERIALIZED (
 		SELECT c.id, array_agg(DISTINCT c.unit) AS units FROM complete AS c GROUP BY c.id
 	), joins AS MATERIALIZED (
-		SELECT c.id, d.unit, c.threshold, c.metric, c.rate, c.per, c.uplifted
+		SELECT c.id, d.unit, c.threshold, c.metric, c.inclusive, c.rate, c.per, c.uplifted
 		FROM have_now AS h
 			CROSS JOIN aiusage.litellm_derived_units() AS d
 			JOIN complete AS c ON c.id = h.id AND c.unit = d.source
 		WHERE d.kind = 'overlap' AND h.units @> d.parts AND NOT d.unit = ANY (h.units)
 	)
-	SELECT s.model, s.tier, s.factor, s.off_peak, c.unit, c.threshold, c.metric, c.rate, c.per, c.uplifted
+	SELECT s.model, s.tier, s.factor, s.off_peak, c.unit, c.threshold, c.metric, c.inclusive, c.rate, c.per, c.uplifted
 	FROM sets AS s JOIN (SELECT * FROM complete UNION ALL SELECT * FROM joins) AS c ON c.id = s.id;
 END
 $$;
 COMMENT ON FUNCTION aiusage.litellm_price_sets(jsonb) IS 'Sets of prices by unit of a catalogue in the litellm format: one a model, service tier (NULL: standard) and off-peak or not; factor multiplies what is uplifted';
 
-/* Units that get the price of another one: a total that is missing between priced units, an overlap of two of them. */
+/* Units that get the price of another one: a total that is missing between priced units, an overlap of two of them, a part below its first cliff. */
 CREATE FUNCTION aiusage.litellm_derived_units()
 	RETURNS TABLE (kind text, unit text, parts text[], source text)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -284,6 +304,13 @@ BEGIN
 	SELECT 'total', format('input_%s_tokens', m), ARRAY[format('cache_%s_read_tokens', m), format('cache_%s_write_tokens', m)], 'input_tokens'
 	FROM unnest('{audio,image,video}'::text[]) AS m
 	UNION ALL
+	SELECT 'below', v.unit, '{}', v.source FROM (VALUES
+		('cache_read_tokens', 'input_tokens'), ('cache_write_tokens', 'input_tokens'),
+		('cache_write_1h_tokens', 'cache_write_tokens'), ('cache_write_1h_tokens', 'input_tokens'),
+		('output_reasoning_tokens', 'output_tokens'), ('output_citation_tokens', 'output_tokens'), ('output_tokens', 'output_image_tokens')) AS v (unit, source)
+	UNION ALL
+	SELECT 'below', format('%s_%s_tokens', d, m), '{}', d || '_tokens' FROM unnest('{input,output}'::text[]) AS d, unnest('{audio,image,video}'::text[]) AS m
+	UNION ALL
 	-- all of the parts are priced
 	SELECT 'overlap', replace(v.unit, '*', m), ARRAY[v.source, replace(v.other, '*', m)], v.source
 	FROM unnest('{audio,image,video}'::text[]) AS m, (VALUES
@@ -294,4 +321,4 @@ BEGIN
 		('output_*_citation_tokens', 'output_citation_tokens', 'output_*_tokens')) AS v (unit, source, other);
 END
 $$;
-COMMENT ON FUNCTION aiusage.litellm_derived_units() IS 'Units that an import of the litellm format prices like another one (source): totals that are missing when any of the parts is priced, overlaps when all are';
+COMMENT ON FUNCTION aiusage.litellm_derived_units() IS 'Units that an import of the litellm format prices like another one (source): totals that are missing when any of the parts is priced, overlaps when all are, parts below the context length from which on they have a price';

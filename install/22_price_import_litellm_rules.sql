@@ -117,7 +117,7 @@ AS $$
 BEGIN
 	RETURN QUERY
 	WITH entries AS MATERIALIZED (
-		SELECT e.*, e.family = 'xai' AS inclusive FROM aiusage.litellm_entries(catalog) AS e
+		SELECT * FROM aiusage.litellm_entries(catalog)
 	), prices AS MATERIALIZED (
 		SELECT * FROM aiusage.litellm_price_sets(catalog)
 	), sets AS MATERIALIZED (
@@ -134,11 +134,10 @@ BEGIN
 			CASE WHEN NOT pl.uplifted AND pl.total <> 1 THEN format('prices of tokens and the like are multiplied by %s', trim_scale(pl.total)) END AS note,
 			jsonb_agg(jsonb_strip_nulls(jsonb_build_object('unit', p.unit,
 				'rate', trim_scale(CASE WHEN p.uplifted AND NOT pl.uplifted THEN p.rate * pl.total ELSE p.rate END), 'per', trim_scale(p.per),
-				'tier_start', p.threshold, 'tier_metric', p.metric, 'tier_inclusive', CASE WHEN p.threshold IS NOT NULL THEN e.inclusive END))
+				'tier_start', p.threshold, 'tier_metric', p.metric, 'tier_inclusive', CASE WHEN p.threshold IS NOT NULL THEN p.inclusive END))
 				ORDER BY p.unit COLLATE "C", p.threshold NULLS FIRST) AS prices
 		FROM placed AS pl
 			JOIN prices AS p ON p.model = pl.model AND p.tier IS NOT DISTINCT FROM pl.tier AND p.off_peak = pl.off_peak
-			JOIN entries AS e ON e.model = pl.model
 		GROUP BY 1, 2, 3, 4, 5, 6
 	), timed AS MATERIALIZED (
 		SELECT l.*, w.weekdays, w.time_from, w.time_to, w.zone

@@ -23,19 +23,11 @@
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { calcPrice, waitForUpdate } from '@pydantic/genai-prices';
+import { decimal, generator, halfEven, micro, rational } from './exact.mjs';
 
-let state = BigInt(process.argv[2] ?? 20260923);
+const { random, one, chance } = generator(process.argv[2] ?? 20260923);
 const factor = Number(process.argv[3] ?? 1);
 console.warn = () => {};
-
-// ---------------------------------------------------------------- randomness
-
-function random(n) {			// 0 .. n - 1, the same on every machine
-	state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
-	return Number((state >> 33n) % BigInt(n));
-}
-const one = (list) => list[random(list.length)];
-const chance = (percent) => random(100) < percent;
 
 // ---------------------------------------------------------------- units
 //
@@ -55,35 +47,7 @@ const byKey = Object.fromEntries(names.map((n) => [units[n].price_key ?? n, n]))
 const contains = (a, b) => a !== b && Object.entries(units[a].dimensions).every(([k, v]) => units[b].dimensions[k] === v);
 const below = Object.fromEntries(names.map((a) => [a, names.filter((b) => contains(a, b))]));
 
-// ---------------------------------------------------------------- exact arithmetic
-
-function rational(number) {		// a double, by its shortest decimal form
-	const [mantissa, exponent = '0'] = String(number).split('e');
-	const [whole, fraction = ''] = mantissa.split('.');
-	let num = BigInt(whole + fraction);
-	let den = 1n;
-	const shift = Number(exponent) - fraction.length;
-	if (shift >= 0) num *= 10n ** BigInt(shift);
-	else den = 10n ** BigInt(-shift);
-	return [num, den];
-}
-
-function halfEven(num, den) {
-	const q = num / den;
-	const twice = 2n * (num % den);
-	return twice > den || (twice === den && q % 2n === 1n) ? q + 1n : q;
-}
-
-function decimal(value) {		// of 1e-12
-	const s = value.toString().padStart(13, '0');
-	return `${s.slice(0, -12)}.${s.slice(-12)}`;
-}
-
-const micro = (quantity) => {
-	const [num, den] = rational(quantity);
-	if ((num * 1000000n) % den !== 0n) throw new Error(`quantity ${quantity} has more than 6 decimals`);
-	return (num * 1000000n) / den;
-};
+// ---------------------------------------------------------------- exact amounts
 
 // Sum of the rounded components, and whether anything was rounded.
 function exact(usage, prices, minimum) {

@@ -2,8 +2,9 @@
 # The differential pricing test: every provider and model of the shipped
 # catalogue, generated usages below, at and above each tier and each boundary
 # of time, priced by aiusage and by @pydantic/genai-prices, compared exactly.
+# Then generated catalogues of LiteLLM's format (tools/litellm.mjs), likewise.
 #
-#     bash tools/differential.sh            about 70,000 cases
+#     bash tools/differential.sh            about 80,000 cases
 #     SEED=7 FACTOR=5 bash tools/differential.sh
 #
 # Needs the extension installed in the PostgreSQL of PG_CONFIG, node 20 and npm.
@@ -43,8 +44,9 @@ if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then die "node
 
 (cd "$tmp/tools" && node make_catalogue.mjs --check)
 (cd "$tmp/tools" && node differential.mjs "${SEED:-20260923}" "${FACTOR:-1}" >"$tmp/cases.tsv")
-say "cases: $(wc -l <"$tmp/cases.tsv")"
-cp tools/differential.sql "$tmp/"
+(cd "$tmp" && node tools/litellm.mjs "${SEED:-20261127}" $((500 * ${FACTOR:-1})))
+say "cases: $(wc -l <"$tmp/cases.tsv"), and $(wc -l <"$tmp/litellm.tsv") of LiteLLM's catalogue"
+cp tools/differential.sql tools/litellm.sql "$tmp/"
 if is_root; then chown -R postgres: "$tmp"; fi
 
 cluster_init "$tmp" <<CONF
@@ -55,3 +57,4 @@ cluster_start "$tmp"
 cd "$tmp"
 as_user "$(pg_bin)/createdb" -h "$tmp" -U postgres differential
 as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f differential.sql
+as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f litellm.sql
