@@ -146,7 +146,7 @@ SELECT pg_temp.publish('rp_bill', 8, NULL, 40) AS b2 \gset
 SELECT changed, difference, list_difference, charge_currency, old_charge, new_charge, charge_difference
 FROM aiusage.reprice('{"workflow": "rp-books"}', :b2, 'dearer to bill', NULL, false);
 SELECT pg_temp.publish('rp_deal', 2, 0.1, 5) AS d2 \gset
--- a cost book's version the cost: the list cost stays, for the default book says nothing new
+-- a cost book's version the cost, which is the list cost too where the list book has no price
 SELECT changed, difference, old_list_cost, list_difference, charge_difference FROM aiusage.reprice('{"workflow": "rp-books"}', :d2, 'dearer', NULL, false);
 SELECT sum(cost) AS cost, sum(charge) AS charge, 1000000 * 2 / 1000000.0 + 100000 * 5 / 1000000.0 AS cost_oracle, 1000000 * 8 / 1000000.0 + 100000 * 40 / 1000000.0 AS charge_oracle
 FROM aiusage.usage_daily WHERE workflow = 'rp-books';
@@ -157,6 +157,28 @@ SELECT pg_temp.publish('rp_euro', 9, NULL, 9) AS e1 \gset
 SELECT changed, other_currency, difference FROM aiusage.reprice('{"workflow": "rp-books"}', :e1, 'other currency', NULL);
 SELECT sum(changed) AS changed FROM aiusage.reprice('{"workflow": "rp-books"}', NULL, 'all of it as now', NULL);
 SELECT kind, cost, list_cost, charge, cost_by_unit FROM aiusage.usage_log WHERE workflow = 'rp-books' ORDER BY recorded_at;
+
+-- where it has one: a deal's version moves the cost, a list's version the list cost of a model that the deal prices itself
+BEGIN;
+UPDATE aiusage.setting SET value = 'rp_cost' WHERE name = 'default_book';
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)
+VALUES (aiusage.event_id('rp-list', '2026-04-13 10:00:00+00'), 'rp-c', 'rplab', 'm1', '{"input_tokens": 1000000, "output_tokens": 100000}', 'rp-list'),
+	(aiusage.event_id('rp-list-3', '2026-04-13 10:00:00+00'), 'rp-c', 'rplab', 'm3', '{"input_tokens": 1000000}', 'rp-list');
+SELECT model, cost, list_cost, charge FROM aiusage.usage_log WHERE workflow = 'rp-list' ORDER BY model;
+SELECT pg_temp.publish('rp_deal', 1.5, 0.1, 5) AS d3 \gset
+SELECT changed, difference, list_difference, charge_difference FROM aiusage.reprice('{"workflow": "rp-list", "model": "m1"}', :d3, 'deal', NULL, false);
+SELECT pg_temp.publish('rp_cost', 4, 0.4, 9, NULL, 9) AS v6 \gset
+SELECT changed, difference, list_difference, charge_difference FROM aiusage.reprice('{"workflow": "rp-list", "model": "m1"}', :v6, 'list', NULL, false);
+-- what the deal leaves to the list is at the list's price
+SELECT changed, difference, list_difference, charge_difference FROM aiusage.reprice('{"workflow": "rp-list", "model": "m3"}', :v6, 'list', NULL, false);
+SELECT model, sum(cost) AS cost, sum(list_cost) AS list_cost, sum(charge) AS charge FROM aiusage.usage_daily WHERE workflow = 'rp-list' GROUP BY 1 ORDER BY 1;
+SELECT model, cost_oracle, list_oracle FROM (VALUES ('m1', 1.5 + 0.5, 4 + 0.9), ('m3', 9, 9)) AS o (model, cost_oracle, list_oracle);
+SELECT sum(changed) AS changed FROM aiusage.reprice('{"workflow": "rp-list"}', NULL, 'as now', NULL);
+-- corrected, it begins from there
+SELECT aiusage.adjust(aiusage.event_id('rp-list', '2026-04-13 10:00:00+00'), '{"input_tokens": 2000000}', 'recount', NULL) AS corrected \gset
+SELECT cost, list_cost, 2 * 1.5 AS cost_oracle, 2 * 4 AS list_oracle FROM aiusage.usage_log WHERE id = :'corrected';
+SELECT sum(cost) AS cost, sum(list_cost) AS list_cost, sum(charge) AS charge FROM aiusage.usage_daily WHERE workflow = 'rp-list' AND model = 'm1';
+ROLLBACK;
 
 -- a draft: dry runs only
 SELECT aiusage.draft_prices('rp_cost', '2026-01-01', 'rp draft', :v1) AS draft \gset

@@ -109,7 +109,7 @@ CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql STABLE AS $$
 	WITH s AS (SELECT team, count(*) AS requests, count(*) FILTER (WHERE cost IS NULL) AS unpriced, sum(input)::bigint AS input, trim_scale(coalesce(sum(cost), 0)) AS cost,
 			trim_scale(coalesce(sum(cost) FILTER (WHERE estimated), 0)) AS estimated FROM shadow GROUP BY team),
 		v AS (SELECT team, sum(requests) AS requests, sum(unpriced) AS unpriced, sum(input_tokens)::bigint AS input, trim_scale(sum(cost)) AS cost,
-			trim_scale(sum(estimated_cost)) AS estimated FROM aiusage.team_usage GROUP BY team),
+			trim_scale(sum(estimated_cost)) AS estimated, trim_scale(sum(list_cost)) AS list FROM aiusage.team_usage GROUP BY team),
 		i AS (SELECT team, trim_scale(sum(cost)) AS cost FROM aiusage.line_items GROUP BY team),
 		-- what was not reversed is billed in full, and once
 		b AS (SELECT team, sum(quantity) AS quantity FROM aiusage.line_items WHERE unit = 'output_tokens' GROUP BY team),
@@ -118,7 +118,7 @@ CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql STABLE AS $$
 	SELECT concat_ws(', ', 'shadow ' || s::text, 'view ' || v::text, 'items ' || i::text, 'billed ' || b::text, 'log ' || l::text)
 	FROM s FULL JOIN v USING (team) FULL JOIN i USING (team) LEFT JOIN b USING (team) FULL JOIN l USING (team)
 	WHERE (s.requests, s.unpriced, s.input, s.cost, s.estimated) IS DISTINCT FROM (v.requests::bigint, v.unpriced::bigint, v.input, v.cost, v.estimated)
-		OR (s.cost, s.cost, s.requests) IS DISTINCT FROM (i.cost, l.cost, l.requests::bigint)
+		OR (s.cost, s.cost, s.cost, s.requests) IS DISTINCT FROM (i.cost, l.cost, v.list, l.requests::bigint)
 		OR coalesce(b.quantity, 0) <> (SELECT coalesce(sum(output) FILTER (WHERE cost IS NOT NULL), 0) FROM shadow AS o WHERE o.team = s.team)
 	UNION ALL
 	SELECT 'work list ' || p::text FROM p WHERE coalesce(p.unpriced, 0) <> (SELECT count(*) FROM shadow WHERE cost IS NULL)

@@ -241,21 +241,32 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 		by_list = cost_book == NULL && result->is_list && target.kind == TARGET_NOW;
 	}
 
-	/* The list cost: of the list book, or the cost where that is not another one. */
+	/*
+	 * The list cost: of the list book, or the cost where that has no price.  A
+	 * version that has nothing to do with the list book leaves it as it is.
+	 */
 	list_follows = list_now == NULL || aiu_amount_currency(list_now) == currency;
-	if (cost_known && !by_list)
-		aiu_price_list_book(&list);
-	if (cost_known && list_follows)
+	if (cost_known && by_list)
+		list_difference = list_follows ? new_cost - (list_now ? aiu_amount_value(list_now) : 0) : 0;
+	else if (cost_known)
 	{
-		int128		new_list = list_now && !by_list ? aiu_amount_value(list_now) : new_cost;
+		bool		says = true;
+		bool		has;
 
-		if (!by_list && target_price(&req, list, &target, false, result))
-			new_list = result->unpriced == AIU_PRICED && result->currency == currency ? result->cost : new_cost;
-		list_difference = new_list - (list_now ? aiu_amount_value(list_now) : 0);
+		aiu_price_list_book(&list);
+		if (!target_price(&req, list, &target, false, result))
+		{
+			says = false;
+			req.book = list;
+			aiu_price(&req, result);
+		}
+		has = result->unpriced == AIU_PRICED &&
+			result->currency == (list_follows ? currency : aiu_amount_currency(list_now));
+		if (has && (says || list_now == NULL))
+			list_difference = result->cost - (list_now ? aiu_amount_value(list_now) : 0);
+		else if (!has && list_follows)
+			list_difference = new_cost - (list_now ? aiu_amount_value(list_now) : 0);
 	}
-	else if (cost_known && !by_list && target_price(&req, list, &target, false, result) &&
-			 result->unpriced == AIU_PRICED && result->currency == aiu_amount_currency(list_now))
-		list_difference = result->cost - aiu_amount_value(list_now);
 
 	/* The charge. */
 	if (charge_book != NULL && !other_currency &&
