@@ -21,11 +21,11 @@ AS $$
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'UA403',
 		MESSAGE = format('%s of "aiusage.%s" is not allowed', TG_OP, TG_TABLE_NAME),
-		DETAIL = 'Statements are frozen.',
+		DETAIL = 'Statements, their invoices and the bookings of contracts are kept as they were made.',
 		HINT = 'aiusage.reverse_statement() takes a statement back by a credit; other corrections are new rows of the ledger.';
 END
 $$;
-COMMENT ON FUNCTION aiusage.guard_statement() IS 'Trigger: statements, their lines and their invoices are never changed or deleted (UA403)';
+COMMENT ON FUNCTION aiusage.guard_statement() IS 'Trigger: statements, their lines, their invoices and the bookings of contracts are never changed or deleted (UA403)';
 
 CREATE FUNCTION aiusage.guard_statement_lines() RETURNS trigger
 	LANGUAGE plpgsql

@@ -14,7 +14,7 @@ CREATE FUNCTION aiusage.period_findings(period int)
 	RETURNS TABLE (finding text, records bigint, amount numeric, currency text, detail text, hint text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.period_findings(int) IS 'What should be settled before an invoice period is closed, and is listed when close_period() refuses: grace (not over), unmatched, unpriced and estimated usage, holds that are open, rows that are not folded. One row a finding and currency; none: ready. records is NULL where only the amount is known, amount and currency are NULL where it is not. Errors: UA404 for an unknown calendar, UA422 for what is no period';
+COMMENT ON FUNCTION aiusage.period_findings(int) IS 'What should be settled before an invoice period is closed, and is listed when close_period() refuses: grace (not over), unmatched, unpriced and estimated usage, contracts that are not booked, holds that are open, rows that are not folded. One row a finding and currency; none: ready. records is NULL where only the amount is known, amount and currency are NULL where it is not. Errors: UA404 for an unknown calendar, UA422 for what is no period';
 
 -- Holds that were taken before a time and are open.
 CREATE FUNCTION aiusage.owner_open_holds(until timestamptz) RETURNS bigint
@@ -93,6 +93,14 @@ BEGIN
 			'Requests are under way whose usage may still belong to the period.',
 			'Wait until they are settled, released or expired.';
 	END IF;
+
+	RETURN QUERY
+	SELECT 'contract', NULL::bigint, trim_scale(sum(b.difference)), b.currency,
+		'Contracts that are not booked, or come to something else since: ' || string_agg(b.contract, ', ' ORDER BY b.contract COLLATE "C") || '.',
+		format('SELECT * FROM aiusage.book_contracts(%s, dry_run => false);', p)
+	FROM aiusage.owner_book_contracts(p, true) AS b
+	WHERE b.difference <> 0
+	GROUP BY b.currency;
 
 	unfolded := (SELECT count(*) FROM aiusage.rollup_tail AS t WHERE t.invoice_period = p);
 	IF unfolded <> 0 THEN

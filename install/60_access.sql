@@ -84,9 +84,12 @@ AS $$
 		-- calendars, closing, statements
 		('analyst admin approver member', 'statements statement_lines statement_units', 'SELECT', false),
 		('analyst admin approver member customer', 'customer_statements customer_statement_units', 'SELECT', false),
-		('analyst admin approver', 'billing_boundary invoice_statement invoice_statement_line invoice_statement_unit invoice', 'SELECT', true),
-		('analyst admin approver', 'period_findings statement_checksum', 'EXECUTE', true),
-		('admin', 'calendar_number add_billing_period start_closing record_invoice record_period_invoice reverse_statement', 'EXECUTE', true),
+		('analyst admin approver', 'billing_boundary invoice_statement invoice_statement_line invoice_statement_unit invoice
+			contract contract_rate contract_tier contract_run contract_run_line', 'SELECT', true),
+		('analyst admin approver', 'period_findings statement_checksum contract_record contract_lines', 'EXECUTE', true),
+		('admin', 'calendar_number add_billing_period start_closing record_invoice record_period_invoice reverse_statement
+			put_contract contract_record book_contracts', 'EXECUTE', true),
+		('admin', 'contract contract_rate contract_tier', 'INSERT UPDATE DELETE', true),
 
 		-- limits: anybody who sees one may ask for more; what is decided, somebody else decides
 		('analyst admin approver member', 'quota_state quota_forecast', 'SELECT', false),
