@@ -13,8 +13,8 @@ CREATE TYPE aiusage.unpriced_reason AS ENUM ('no_price_version', 'unknown_provid
 	'unit_unpriced', 'prices_incomplete', 'contradictory_usage', 'out_of_range');
 COMMENT ON TYPE aiusage.unpriced_reason IS 'Why a row has no cost; docs/pricing.md explains each';
 
-CREATE TYPE aiusage.limit_state AS ENUM ('ok', 'soft', 'over', 'exempt');
-COMMENT ON TYPE aiusage.limit_state IS 'Where a row''s limits stood when it was booked; exempt: of a bulk import, which limits do not refuse';
+CREATE TYPE aiusage.limit_state AS ENUM ('ok', 'soft', 'over', 'exempt', 'unheld');
+COMMENT ON TYPE aiusage.limit_state IS 'Where a row''s limits stood when it was booked; exempt: of a bulk import, which limits do not refuse; unheld: named a hold that had expired or was lost in a restart';
 
 CREATE TYPE aiusage.record_kind AS ENUM ('usage', 'reversal', 'adjustment', 'outcome');
 COMMENT ON TYPE aiusage.record_kind IS 'What a ledger row is: a request, the taking back of one, a correction of money, or news about a result';

@@ -93,6 +93,10 @@ AS $$
 
 		-- limits: anybody who sees one may ask for more; what is decided, somebody else decides
 		('analyst admin approver member', 'quota_state quota_forecast', 'SELECT', false),
+		('analyst admin approver member', 'quota_held', 'EXECUTE', false),
+		('analyst admin approver', 'hold', 'SELECT', true),
+		('analyst admin approver', 'quota_holds quota_counters quota_memory hold_standing', 'EXECUTE', true),
+		('admin', 'prune_holds release', 'EXECUTE', true),
 		('analyst admin approver member', 'request_override withdraw_request', 'EXECUTE', false),
 		('admin approver', 'approve_request refuse_request end_override', 'EXECUTE', true),
 		('analyst admin approver', 'quota quota_override quota_request quota_event quota_usage quota_subject', 'SELECT', true),

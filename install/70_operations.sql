@@ -89,6 +89,14 @@ BEGIN
 	END;
 	COMMIT;
 
+	BEGIN
+		PERFORM aiusage.prune_holds();
+	EXCEPTION WHEN OTHERS THEN
+		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('holds: ', SQLERRM);
+		v_failed := pg_catalog.concat_ws(', ', v_failed, 'holds');
+	END;
+	COMMIT;
+
 	-- Pages that the BRIN indexes do not know yet are read by every view.
 	v_indexes := ARRAY(
 		SELECT i.inhrelid::pg_catalog.regclass
@@ -114,4 +122,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE aiusage.maintain() IS
-	'What is due: partitions ahead, fold, counters of windows long over, BRIN summaries. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';
+	'What is due: partitions ahead, fold, counters of windows long over, holds that have ended, BRIN summaries. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';

@@ -96,6 +96,8 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VAL
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm2-large', '{}', 'chat');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, spent) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat', true);
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, hold_id) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat', (SELECT hold_id FROM aiusage.admit('ledger_narrow', 'ledgerlab', 'm1', '{}', endpoint => 'chat')));
+-- a hold that was not made for the key is none
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint, hold_id) VALUES ('ledger_narrow', 'ledgerlab', 'm3', '{}', 'chat', aiusage.uuid_v7());
 SELECT aiusage.disable_key('ledger_narrow', 'test');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, endpoint) VALUES ('ledger_narrow', 'ledgerlab', 'm1', '{}', 'chat');

@@ -27,7 +27,7 @@ CREATE FUNCTION pg_temp.outcomes() RETURNS TABLE (model text, usage text, spent 
 		keys (k, api_key) AS (VALUES (1, 'strict-key'), (2, 'strict-default'), (3, 'strict-lenient'), (4, 'strict-nobody')),
 		outcome AS (SELECT c.*, k.k, (SELECT coalesce(i.sqlstate, i.outcome) FROM aiusage.ingest(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('api_key', k.api_key,
 			'provider', 'strictlab', 'model', c.model, 'usage', c.usage::jsonb, 'spent', c.spent,
-			'hold_id', CASE WHEN c.hold THEN gen_random_uuid() END)))) AS i) AS o FROM cases AS c, keys AS k)
+			'hold_id', CASE WHEN c.hold THEN (SELECT a.hold_id FROM aiusage.admit(k.api_key, 'strictlab', 'm1', '{}') AS a) END)))) AS i) AS o FROM cases AS c, keys AS k)
 	SELECT o.model, o.usage, o.spent, o.hold, max(o.o) FILTER (WHERE k = 1), max(o.o) FILTER (WHERE k = 2), max(o.o) FILTER (WHERE k = 3), max(o.o) FILTER (WHERE k = 4)
 	FROM outcome AS o GROUP BY o.n, o.model, o.usage, o.spent, o.hold ORDER BY o.n
 $$;

@@ -22,7 +22,8 @@ my %layer = (
 	attribution => 2,
 	quota       => 3,
 	ledger      => 4,
-	rollup      => 5,);
+	rollup      => 5,
+	admission   => 5,);
 
 my %public = map { $_ => 1 } qw(
   types/units.h types/usage.h types/amount.h types/unit_costs.h types/exact.h);

@@ -26,6 +26,8 @@ CREATE TABLE aiusage.books (
 	system_identifier bigint NOT NULL,
 	incarnation int NOT NULL CHECK (incarnation BETWEEN 1 AND 32767),
 	created_at timestamptz NOT NULL DEFAULT now(),
+	hold_secret bytea NOT NULL DEFAULT sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8'))
+		CHECK (octet_length(hold_secret) = 32),
 	retained_from uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
 COMMENT ON TABLE aiusage.books IS 'One row: which cluster these books live in and how far back they reach';
@@ -33,6 +35,7 @@ COMMENT ON COLUMN aiusage.books.only_row IS 'Always true: there is one row';
 COMMENT ON COLUMN aiusage.books.system_identifier IS 'Identifier of the cluster that booked last (pg_control_system()); another one means the books were restored elsewhere';
 COMMENT ON COLUMN aiusage.books.incarnation IS 'Counts the clusters these books have lived in: the upper 16 bits of usage_record.txid, since transaction ids mean nothing in another cluster';
 COMMENT ON COLUMN aiusage.books.created_at IS 'When aiusage.init() made the books';
+COMMENT ON COLUMN aiusage.books.hold_secret IS 'What proves that a hold id was made by admission here; random, 32 bytes. Another one makes open holds forged';
 COMMENT ON COLUMN aiusage.books.retained_from IS 'Ids below this one belong to dropped partitions and are refused (UA409)';
 
 CREATE TABLE aiusage.audit_log (

@@ -74,7 +74,7 @@ COMMENT ON COLUMN aiusage.usage_record.provider_cost IS 'Cost as the provider or
 COMMENT ON COLUMN aiusage.usage_record.assignment IS 'The key''s assignment at occurred_at (aiusage.key_assignment): team, cost center, project, environment, owner; NULL: unmatched. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.correction IS 'The correction this row belongs to (aiusage.correction: who, why, ticket). Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.adjusts IS 'Id of the row that this one corrects or adds to. Written by aiusage';
-COMMENT ON COLUMN aiusage.usage_record.hold_id IS 'The hold this attempt draws on; a row that names a hold is always booked';
+COMMENT ON COLUMN aiusage.usage_record.hold_id IS 'The hold this attempt draws on; a row that names a genuine hold of its key is always booked';
 COMMENT ON COLUMN aiusage.usage_record.price_version IS 'Price version the cost was computed from (aiusage.price_version). Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.invoice_period IS 'Period the row is billed in (aiusage.invoice_period); a row for a closed period goes to the next open one. Written by aiusage';
 COMMENT ON COLUMN aiusage.usage_record.latency_ms IS 'Milliseconds from request to the end of the response; 0 or more';

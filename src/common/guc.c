@@ -37,6 +37,13 @@ int			aiu_key_cache_entries = 16384;
 int			aiu_quota_counters_max = 16384;
 
 /*
+ * Holds of admission in shared memory, open ones and those that were closed
+ * before their time.  An administrator raises it to the number of requests
+ * that are admitted within a ttl.
+ */
+int			aiu_quota_holds_max = 8192;
+
+/*
  * An insert whose counter another session loads waits this long, then fails.
  * Longer than the slowest load, shorter than the gateway's patience.
  */
@@ -72,6 +79,14 @@ aiu_guc_init(void)
 								"One is needed for each limit, subject and open window that is in use.",
 								&aiu_quota_counters_max,
 								16384, 64, 16 * 1024 * 1024,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("aiusage.quota_holds",
+								"Sets how many holds of admission shared memory has room for.",
+								"One is needed for each request that was admitted within the holds' time to live.",
+								&aiu_quota_holds_max,
+								8192, 64, 4 * 1024 * 1024,
 								PGC_POSTMASTER, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("aiusage.quota_load_timeout",

@@ -16,6 +16,8 @@ extern int	aiu_key_cache_entries;
 
 /* aiusage.quota_counters: counters that shared memory has room for */
 extern int	aiu_quota_counters_max;
+/* aiusage.quota_holds: holds that shared memory has room for */
+extern int	aiu_quota_holds_max;
 /* aiusage.quota_load_timeout: how long an insert waits for a counter to be loaded, in milliseconds */
 extern int	aiu_quota_load_timeout;
 /* aiusage.quota_fail_open: a row whose counter cannot be loaded in time is booked unchecked */

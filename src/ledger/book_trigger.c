@@ -79,6 +79,7 @@ typedef struct Row
 	bool	   *isnull;
 	AiuLabel	labels[AIU_LEDGER_NCOLUMNS];	/* what owner and price go by, and labels that are there */
 	TimestampTz occurred_at;
+	AiuHoldStanding hold;		/* of hold_id; FORGED: or it names none */
 } Row;
 
 #define SET(row, col, datum) \
@@ -302,13 +303,13 @@ check_numbers(const Row *row)
 }
 
 /*
- * What names a hold or says spent, and the history that a bulk import brings,
+ * What names a genuine hold or says spent, and the history that a bulk import brings,
  * is money that is gone: it is booked whatever the rules say.
  */
 static bool
 is_spent(const Row *row, bool exempt)
 {
-	return exempt || !row->isnull[COL_hold_id] ||
+	return exempt || row->hold == AIU_HOLD_IS_OPEN || row->hold == AIU_HOLD_LATE ||
 		(!row->isnull[COL_spent] && DatumGetBool(row->values[COL_spent]));
 }
 
@@ -542,6 +543,7 @@ book(Row *row, const LedgerContext *ctx, TimestampTz now)
 	check_numbers(row);
 
 	exempt = aiu_quota_exempt_role();
+	row->hold = aiu_ledger_hold_standing(row->values, row->isnull);
 	attribute(row, ctx, exempt, &owner);
 	if (unlikely(exempt))
 		SET(row, quota_state, ObjectIdGetDatum(ctx->quota_state[AIU_QUOTA_STATE_EXEMPT]));
@@ -676,11 +678,12 @@ aiu_book(PG_FUNCTION_ARGS)
 		aiu_ledger_check_tags(DatumGetJsonbP(row.values[COL_tags]));
 
 	kept = !row.isnull[COL_cost_state];
+	row.hold = AIU_HOLD_FORGED;
 	if (likely(!kept))
 		book(&row, ctx, now);
 	else
 		keep(&row, ctx, now);
-	aiu_ledger_ask_limits(row.values, row.isnull, ctx, kept);
+	aiu_ledger_ask_limits(row.values, row.isnull, ctx, kept, row.hold);
 
 	SET(&row, txid, Int64GetDatum(ctx->incarnation_bits |
 								  (int64) U64FromFullTransactionId(GetTopFullTransactionId())));

@@ -47,7 +47,8 @@ label_of(AiuLabel *label, const Datum *values, const bool *isnull, int column)
  * else reads them who counts it (the fold, a load, verify()).
  */
 static void
-make_facts(const Datum *values, const bool *isnull, const LedgerContext *ctx, AiuQuotaFacts *facts)
+make_facts(const Datum *values, const bool *isnull, const LedgerContext *ctx, AiuHoldStanding hold,
+		   AiuQuotaFacts *facts)
 {
 	AiuLabel	key;
 	AiuLabel	customer;
@@ -82,13 +83,29 @@ make_facts(const Datum *values, const bool *isnull, const LedgerContext *ctx, Ai
 	facts->exempt = !isnull[COL_quota_state] &&
 		DatumGetObjectId(values[COL_quota_state]) == ctx->quota_state[AIU_QUOTA_STATE_EXEMPT];
 	facts->hold = false;
+	facts->draws_on = hold == AIU_HOLD_IS_OPEN ? DatumGetUUIDP(values[COL_hold_id]) : NULL;
+	facts->late_hold = hold == AIU_HOLD_LATE;
+	/* what failed may be tried again, and then draws again */
+	facts->last_attempt = DatumGetObjectId(values[COL_status]) == ctx->status_success ||
+		DatumGetObjectId(values[COL_status]) == ctx->status_cancelled;
 	facts->occurred_at = DatumGetTimestampTz(values[COL_occurred_at]);
 	facts->recorded_at = DatumGetTimestampTz(values[COL_recorded_at]);
 	facts->invoice_period = DatumGetInt32(values[COL_invoice_period]);
 }
 
+AiuHoldStanding
+aiu_ledger_hold_standing(const Datum *values, const bool *isnull)
+{
+	AiuLabel	key;
+
+	if (likely(isnull[COL_hold_id]))
+		return AIU_HOLD_FORGED;
+	label_of(&key, values, isnull, COL_api_key);
+	return aiu_quota_hold_standing(DatumGetUUIDP(values[COL_hold_id]), &key);
+}
+
 /*
- * May the row be refused?  Not money that is spent, nor corrections of what
+ * May the row be refused?  Not what admission has let through, not money that is spent, nor corrections of what
  * was spent, nor what was booked elsewhere: exempt, or replicated.
  */
 static AiuQuotaMode
@@ -96,7 +113,7 @@ mode_of(const Datum *values, const bool *isnull, const LedgerContext *ctx, const
 {
 	if (facts->exempt || !facts->counts_usage || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return AIU_QUOTA_COUNT;
-	if (!isnull[COL_spent] && DatumGetBool(values[COL_spent]))
+	if (facts->draws_on != NULL || facts->late_hold || (!isnull[COL_spent] && DatumGetBool(values[COL_spent])))
 		return AIU_QUOTA_COUNT;
 	return AIU_QUOTA_CHECK;
 }
@@ -106,7 +123,7 @@ mode_of(const Datum *values, const bool *isnull, const LedgerContext *ctx, const
  * kept: it was booked elsewhere.
  */
 void
-aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept)
+aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept, AiuHoldStanding hold)
 {
 	const pg_uuid_t *id = DatumGetUUIDP(values[COL_id]);
 	AiuQuotaFacts facts;
@@ -115,7 +132,7 @@ aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, boo
 	if (likely(!aiu_quota_any()))
 		return;
 
-	make_facts(values, isnull, ctx, &facts);
+	make_facts(values, isnull, ctx, hold, &facts);
 	if (kept && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		facts.exempt = true;
 	state = aiu_quota_before(id, &facts, mode_of(values, isnull, ctx, &facts));
@@ -153,7 +170,8 @@ aiu_charge(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	slot_getallattrs(slot);
-	make_facts(slot->tts_values, slot->tts_isnull, ctx, &facts);
+	make_facts(slot->tts_values, slot->tts_isnull, ctx,
+			   aiu_ledger_hold_standing(slot->tts_values, slot->tts_isnull), &facts);
 	aiu_quota_after_facts(id, &facts, mode_of(slot->tts_values, slot->tts_isnull, ctx, &facts));
 	return PointerGetDatum(NULL);
 }

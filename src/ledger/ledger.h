@@ -20,6 +20,9 @@
 /* An id may be ahead of the server's clock by 1 hour. */
 #define AIU_ID_AHEAD			USECS_PER_HOUR
 
+/* Setting strict_keys: usage without an owner is refused. */
+extern bool aiu_ledger_strict_keys(void);
+
 extern bool aiu_uuid_is_v7(const pg_uuid_t *id);
 extern TimestampTz aiu_uuid_time(const pg_uuid_t *id);
 

@@ -91,6 +91,7 @@ load_enums(LedgerContext *ctx)
 	ctx->kind_reversal = enum_label("record_kind", "reversal");
 	ctx->kind_adjustment = enum_label("record_kind", "adjustment");
 	ctx->status_success = enum_label("usage_status", "success");
+	ctx->status_cancelled = enum_label("usage_status", "cancelled");
 	ctx->stream_partial = enum_label("stream_state", "partial");
 	ctx->stream_estimated = enum_label("stream_state", "estimated");
 	ctx->cost_final = enum_label("cost_state", "final");
@@ -100,6 +101,7 @@ load_enums(LedgerContext *ctx)
 	ctx->quota_state[AIU_QUOTA_STATE_OK] = enum_label("limit_state", "ok");
 	ctx->quota_state[AIU_QUOTA_STATE_SOFT] = enum_label("limit_state", "soft");
 	ctx->quota_state[AIU_QUOTA_STATE_OVER] = enum_label("limit_state", "over");
+	ctx->quota_state[AIU_QUOTA_STATE_UNHELD] = enum_label("limit_state", "unheld");
 	ctx->quota_state[AIU_QUOTA_STATE_EXEMPT] = enum_label("limit_state", "exempt");
 	for (i = AIU_UNPRICED_NO_VERSION; i <= AIU_UNPRICED_OVERFLOW; i++)
 		ctx->unpriced[i] = enum_label("unpriced_reason", aiu_unpriced_label((AiuUnpriced) i));
@@ -203,6 +205,12 @@ aiu_ledger_context(void)
 	}
 	context.generation = generation;
 	return &context;
+}
+
+bool
+aiu_ledger_strict_keys(void)
+{
+	return aiu_ledger_context()->strict_keys;
 }
 
 Datum

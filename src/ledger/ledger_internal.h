@@ -12,6 +12,7 @@
 #include "ledger/ledger.h"
 #include "ledger/ledger_columns.h"
 #include "pricing/pricing.h"
+#include "quota/quota.h"
 #include "types/amount.h"
 #include "types/usage.h"
 #include "utils/jsonb.h"
@@ -35,13 +36,14 @@ typedef struct LedgerContext
 	Oid			kind_reversal;
 	Oid			kind_adjustment;
 	Oid			status_success;
+	Oid			status_cancelled;
 	Oid			stream_partial;
 	Oid			stream_estimated;
 	Oid			cost_final;
 	Oid			cost_estimated;
 	Oid			cost_unpriced;
 	Oid			unpriced[16];	/* by AiuUnpriced */
-	Oid			quota_state[5];	/* by AiuQuotaState; none for NONE */
+	Oid			quota_state[6];	/* by AiuQuotaState; none for NONE */
 } LedgerContext;
 
 extern const LedgerContext *aiu_ledger_context(void);
@@ -50,7 +52,11 @@ extern const LedgerContext *aiu_ledger_context(void);
 extern void aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx);
 
 /* limits: look, stamp quota_state, leave the charges for the AFTER trigger; may refuse the row */
-extern void aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept);
+extern void aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept,
+								  AiuHoldStanding hold);
+
+/* the hold that a row names, if it does (AIU_HOLD_FORGED: or none) */
+extern AiuHoldStanding aiu_ledger_hold_standing(const Datum *values, const bool *isnull);
 
 /* tags: flat, short, no content, no secrets; raises UA422 otherwise */
 extern void aiu_ledger_check_tags(Jsonb *tags);

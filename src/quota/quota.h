@@ -53,6 +53,9 @@ typedef struct AiuQuotaFacts
 	bool		failed;			/* status is not success */
 	bool		exempt;			/* quota_state exempt: of a bulk import role, or booked elsewhere */
 	bool		hold;			/* an admission, not a row: concurrency counts it */
+	const pg_uuid_t *draws_on;	/* the open hold that the row draws on, or NULL */
+	bool		last_attempt;	/* ... for the last time */
+	bool		late_hold;		/* the row names a hold that has expired or was lost */
 	TimestampTz occurred_at;
 	TimestampTz recorded_at;
 	int32		invoice_period;
@@ -72,7 +75,8 @@ typedef enum AiuQuotaState
 	AIU_QUOTA_STATE_OK,
 	AIU_QUOTA_STATE_SOFT,		/* a threshold is reached */
 	AIU_QUOTA_STATE_OVER,
-	AIU_QUOTA_STATE_EXEMPT
+	AIU_QUOTA_STATE_EXEMPT,
+	AIU_QUOTA_STATE_UNHELD		/* its hold has expired, or was lost in a restart */
 } AiuQuotaState;
 
 /* Before anything else, from _PG_init(): settings, shared memory, callbacks. */
@@ -106,5 +110,77 @@ extern AiuQuotaState aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *
  */
 extern bool aiu_quota_after(const pg_uuid_t *id, CommandId command);
 extern void aiu_quota_after_facts(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode);
+
+/*---- admission: what limits say of a request before it is made ----*/
+
+typedef enum AiuVerdictKind
+{
+	AIU_VERDICT_ALLOW,
+	AIU_VERDICT_DENY,
+	AIU_VERDICT_THROTTLE,
+	AIU_VERDICT_DEGRADE,		/* another model instead */
+	AIU_VERDICT_REROUTE,		/* another route instead */
+	AIU_VERDICT_APPROVE			/* more needs an approval */
+} AiuVerdictKind;
+
+/* Text is in the caller's memory, or the limits' (until the transaction ends). */
+typedef struct AiuVerdict
+{
+	AiuVerdictKind kind;
+	int			sqlstate;		/* unless it is ALLOW */
+	const char *quota;			/* the limit that refuses, or is nearest to its end; NULL: none applies */
+	const char *instead;		/* of DEGRADE, REROUTE */
+	bool		has_remaining;
+	int128		remaining;		/* of that limit, 1e-12 */
+	TimestampTz resets_at;		/* of that limit; DT_NOEND: never */
+	const char *message;		/* NULL: nothing to say */
+} AiuVerdict;
+
+/* Labels of what was admitted: key, provider, model, service tier, endpoint, region, customer, user, workflow. */
+#define AIU_HOLD_NTERMS		9
+
+typedef struct AiuHoldRequest
+{
+	TimestampTz expires_at;
+	bool		durable;		/* in the books too, so that it outlives a restart */
+	int128		cost;			/* estimate; -1: none */
+	AiuCurrency currency;
+	const AiuLabel *terms;		/* what was admitted, for aiu_quota_hold_terms(); the first is the key */
+	int			nterms;
+	AiuLabel	operation;
+} AiuHoldRequest;
+
+typedef struct AiuHoldView
+{
+	TimestampTz created_at;
+	TimestampTz expires_at;
+	bool		durable;
+} AiuHoldView;
+
+typedef enum AiuHoldStanding
+{
+	AIU_HOLD_FORGED,			/* not made by admission for this key */
+	AIU_HOLD_IS_OPEN,
+	AIU_HOLD_LATE,				/* genuine, but expired, or lost in a restart */
+	AIU_HOLD_REUSED				/* settled or released before */
+} AiuHoldStanding;
+
+/*
+ * Ask every limit of the facts (facts->hold is set); when none refuses, take
+ * a hold: its id proves it.  An abort gives the room back.  Errors: UA503
+ * counters or holds are full or not loaded, 25006 during recovery.
+ */
+extern void aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uuid_t *id,
+							AiuVerdict *verdict);
+/* The terms of an open hold, copied; false: it is not open. */
+extern bool aiu_quota_hold_terms(const pg_uuid_t *id, AiuHoldView *view, AiuLabel *terms, int nterms);
+/* Hold as much as the facts ask for in all, at the time of admission; refused, the hold stays as it is. */
+extern void aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldRequest *request,
+							 AiuVerdict *verdict);
+/* At commit; false: it is not open. */
+extern bool aiu_quota_release(const pg_uuid_t *id);
+/* When the hold was to expire, as its id says. */
+extern TimestampTz aiu_quota_hold_id_expires(const pg_uuid_t *id);
+extern AiuHoldStanding aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key);
 
 #endif							/* AIU_QUOTA_H */

@@ -65,9 +65,9 @@ same_kind(const AiuDenial *a, const AiuDenial *b)
 		memcmp(a->subject, b->subject, sizeof(a->subject)) == 0 && strcmp(a->key, b->key) == 0;
 }
 
-static void
-remember(const AiuCharge *charge, int sqlstate, const AiuLabel *key, const char *subject,
-		 int128 used, int128 limit)
+void
+aiu_quota_note_denial(const AiuCharge *charge, int sqlstate, const AiuLabel *key, const char *subject,
+					  int128 used, int128 limit)
 {
 	AiuDenial	denial;
 	TimestampTz now = GetCurrentTimestamp();
@@ -120,8 +120,8 @@ amount_text(int128 value)
 	return pstrdup(buf);
 }
 
-static int
-limit_sqlstate(const AiuQuotaDef *def)
+int
+aiu_quota_sqlstate(const AiuQuotaDef *def)
 {
 	if (def->wallet)
 		return ERRCODE_AIU_CREDIT_EXHAUSTED;
@@ -156,14 +156,25 @@ hint_text(const AiuQuotaDef *def, TimestampTz room_at, TimestampTz now)
 	return buf.data;
 }
 
+char *
+aiu_quota_refusal_text(const AiuCharge *charge, const char *subject, const AiuRefusal *refusal)
+{
+	const AiuQuotaDef *def = charge->def;
+
+	return psprintf("%s \"%s\" for %s: used %s, in flight %s, held %s, asked %s, limit %s %s",
+					def->wallet ? "wallet" : "limit", def->name, subject,
+					amount_text(refusal->used), amount_text(refusal->reserved), amount_text(refusal->held),
+					amount_text(charge->amount), amount_text(refusal->limit), def->metric_name);
+}
+
 void
 aiu_quota_deny(const AiuCharge *charge, const AiuLabel *key, const char *subject,
 			   const AiuRefusal *refusal, TimestampTz now)
 {
 	const AiuQuotaDef *def = charge->def;
-	int			sqlstate = limit_sqlstate(def);
+	int			sqlstate = aiu_quota_sqlstate(def);
 
-	remember(charge, sqlstate, key, subject, refusal->used, refusal->limit);
+	aiu_quota_note_denial(charge, sqlstate, key, subject, refusal->used, refusal->limit);
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 def->wallet ? errmsg("credit of wallet \"%s\" is used up", def->name) :
@@ -186,7 +197,7 @@ aiu_quota_deny_uncheckable(const AiuCharge *charge, const AiuQuotaFacts *facts, 
 	char		own[4];
 	char		limits[4];
 
-	remember(charge, ERRCODE_AIU_INVALID, &facts->dims[AIU_DIM_API_KEY], subject, 0, def->limit);
+	aiu_quota_note_denial(charge, ERRCODE_AIU_INVALID, &facts->dims[AIU_DIM_API_KEY], subject, 0, def->limit);
 	if (!facts->has_cost)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),

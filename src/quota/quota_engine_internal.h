@@ -133,6 +133,8 @@ extern Size aiu_quota_memory_size(void);
 extern AiuCounter *aiu_counter_find(AiuCharge *charge);
 /* Is this, of which a lock is held, still the charge's counter? */
 extern bool aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge);
+/* What open holds have of a counter, by its key; false: it is not loaded. */
+extern bool aiu_counter_held(int32 quota, const uint64 subject[2], int64 window, int128 *held);
 extern void aiu_quota_raise_boundary(void);
 /* When nothing counts in the charge's window any more. */
 extern TimestampTz aiu_counter_drop_after(const AiuCharge *charge);
@@ -273,6 +275,13 @@ extern AiuLoadResult aiu_counter_load(AiuCounter *counter, const AiuCharge *char
 
 /*---- quota_deny.c ----*/
 
+extern int	aiu_quota_sqlstate(const AiuQuotaDef *def);
+/* Count a refusal, to be written to quota_event later. */
+extern void aiu_quota_note_denial(const AiuCharge *charge, int sqlstate, const AiuLabel *key, const char *subject,
+								  int128 used, int128 limit);
+/* What was refused, in a sentence. */
+extern char *aiu_quota_refusal_text(const AiuCharge *charge, const char *subject, const AiuRefusal *refusal);
+
 /* subject: whom the charge counts for, for people */
 pg_noreturn extern void aiu_quota_deny(const AiuCharge *charge, const AiuLabel *key, const char *subject,
 										 const AiuRefusal *refusal, TimestampTz now);
@@ -298,6 +307,22 @@ extern void aiu_quota_end_flush(bool commit);
 
 /*---- quota_row.c ----*/
 
+/* What a row's charges are called, made when somebody needs it, or before that becomes impossible. */
+typedef struct AiuWords
+{
+	const AiuQuotaFacts *facts;
+	char	   *subject[AIU_QUOTA_MAX];
+	bool		made;
+} AiuWords;
+
+extern const char *aiu_quota_subject_name(AiuWords *words, const AiuCharge *charges, int ncharges, int index);
+/*
+ * See that the charge's counter is there and loaded.  words NULL: only if it
+ * is; else whoever may be refused is refused (UA503) when it cannot be had.
+ */
+extern bool aiu_quota_place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, AiuWords *words,
+							uint8 *where);
+extern void aiu_quota_find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, int128 *limits);
 /* The transaction, or a subtransaction, has ended: what waits for AFTER is void. */
 extern void aiu_quota_forget_rows(void);
 

@@ -25,7 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "common/guc.h"
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 
 /* How long to wait before looking again whether uncounted rows are done, in ms. */
 #define UNCOUNTED_POLL	10
@@ -131,7 +131,6 @@ set_ready(AiuCounter *counter, const AiuCharge *charge, const Books *books)
 	aiu_counter_write_begin(counter);
 	counter->committed = books->used;
 	counter->reserved = 0;
-	counter->held = books->held;
 	counter->alerted = books->alerted;
 	counter->alert_shape = aiu_quota_alert_shape(charge->def);
 	counter->limit = -1;		/* alert_at is to be computed */
@@ -169,6 +168,8 @@ load(AiuCounter *counter, const AiuCharge *charge, TimestampTz deadline)
 	PG_END_ENSURE_ERROR_CLEANUP(stop_loading, PointerGetDatum(counter));
 
 	if (done)
+		aiu_hold_adopt(counter);
+	if (done)
 		set_ready(counter, charge, &books);
 	else
 		stop_loading(0, PointerGetDatum(counter));
@@ -184,6 +185,9 @@ aiu_counter_load(AiuCounter *counter, const AiuCharge *charge)
 	/* what is read now would be stale after the promotion */
 	if (RecoveryInProgress())
 		return AIU_LOAD_TIMEOUT;
+
+	/* durable holds first: a counter that is loaded takes those that are its own */
+	aiu_hold_load_books();
 
 	ConditionVariablePrepareToSleep(&counter->loaded);
 	for (;;)

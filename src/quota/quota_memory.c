@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -24,11 +25,14 @@
 #include "common/errors.h"
 #include "common/guc.h"
 #include "common/owner.h"
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 #include "types/exact.h"
 
 AIU_FUNCTION(aiu_quota_counters_srf);
 AIU_FUNCTION(aiu_quota_memory);
+AIU_FUNCTION(aiu_quota_holds_srf);
+AIU_FUNCTION(aiu_quota_held);
+AIU_FUNCTION(aiu_sweep_holds);
 AIU_FUNCTION(aiu_flush_denials);
 
 static const char *const state_names[] = {"free", "empty", "loading", "ready"};
@@ -106,6 +110,103 @@ aiu_quota_counters_srf(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* The labels of a hold that people look at. */
+static void
+put_terms(const AiuHold *hold, Datum *values, bool *nulls, int nterms)
+{
+	AiuLabel	terms[AIU_HOLD_NTERMS];
+	bool		kept = aiu_hold_unpack_terms(hold, terms, AIU_HOLD_NTERMS);
+	int			i;
+
+	for (i = 0; i < nterms; i++)
+	{
+		nulls[i] = !kept || terms[i].s == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(terms[i].s, terms[i].len));
+	}
+}
+
+/* aiusage.quota_holds() */
+Datum
+aiu_quota_holds_srf(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			books = aiu_catalog_usage_record();
+	int			i;
+	int			c;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (aiu_quota_table == NULL)
+		return (Datum) 0;
+
+	for (i = 0; i < aiu_hold_table->nholds; i++)
+	{
+		AiuHold		hold;
+		pg_uuid_t	id = aiu_holds[i].id;
+		Datum		values[15];
+		bool		nulls[15] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		if (aiu_holds[i].status == AIU_HOLD_FREE || aiu_holds[i].database != MyDatabaseId ||
+			aiu_holds[i].books != books || aiu_hold_find(&id, &hold) != i)
+			continue;
+		values[0] = UUIDPGetDatum(&hold.id);
+		values[1] = CStringGetTextDatum(hold.status == AIU_HOLD_OPEN ? "open" : "closed");
+		values[2] = BoolGetDatum(hold.durable);
+		values[3] = TimestampTzGetDatum(hold.created_at);
+		values[4] = TimestampTzGetDatum(hold.expires_at);
+		put_terms(&hold, values + 5, nulls + 5, 3);
+		nulls[8] = nulls[9] = hold.cost < 0;
+		if (hold.cost >= 0)
+		{
+			char		currency[4];
+
+			aiu_currency_print(hold.currency, currency);
+			values[8] = amount_numeric(hold.cost);
+			values[9] = PointerGetDatum(cstring_to_text_with_len(currency, 3));
+		}
+		for (c = 0; c < Max(hold.ncharges, 1); c++)
+		{
+			pg_uuid_t	subject;
+
+			nulls[10] = nulls[11] = nulls[12] = nulls[13] = nulls[14] = hold.ncharges == 0;
+			if (hold.ncharges > 0)
+			{
+				aiu_quota_subject_uuid(hold.charges[c].subject, &subject);
+				values[10] = Int32GetDatum(hold.charges[c].quota);
+				values[11] = UUIDPGetDatum(&subject);
+				values[12] = Int64GetDatum(hold.charges[c].window);
+				values[13] = amount_numeric(hold.charges[c].rest);
+				values[14] = amount_numeric(hold.charges[c].total);
+			}
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* aiusage.quota_held(quota, subject, window_start) */
+Datum
+aiu_quota_held(PG_FUNCTION_ARGS)
+{
+	int32		quota = PG_GETARG_INT32(0);
+	pg_uuid_t  *subject = PG_GETARG_UUID_P(1);
+	int64		window = PG_GETARG_INT64(2);
+	uint64		hash[2];
+	int128		held = 0;
+
+	memcpy(hash, subject->data, sizeof(hash));
+	if (aiu_quota_table == NULL || RecoveryInProgress() || !aiu_counter_held(quota, hash, window, &held))
+		held = aiu_hold_durable_of(quota, subject, window);
+	PG_RETURN_DATUM(amount_numeric(held));
+}
+
+/* aiusage.sweep_holds() */
+Datum
+aiu_sweep_holds(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(aiu_quota_table == NULL ? 0 : aiu_hold_sweep(GetCurrentTimestamp()));
 }
 
 /* aiusage.quota_memory() */

@@ -21,7 +21,7 @@
 
 #include "utils/timestamp.h"
 
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 #include "types/exact.h"
 
 /* Readers without the lock try this often before they take it. */
@@ -256,13 +256,10 @@ add(AiuCounter *counter, const AiuCharge *charge, int128 limit, TimestampTz now)
 	return alerts;
 }
 
-AiuReserveResult
-aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const int128 *limits,
-				  AiuQuotaMode mode, TimestampTz now,
-				  AiuRefusal *refusal, AiuCrossing *crossings, int *ncrossings)
+/* Lock the counters of the charges, by address; returns how many.  order: the charges, in this order. */
+static int
+lock_counters(const AiuCharge *charges, int ncharges, const uint8 *places, uint8 *order)
 {
-	AiuReserveResult result = AIU_RESERVED;
-	uint8		order[AIU_QUOTA_MAX];
 	int			n = 0;
 	int			i;
 	int			k;
@@ -275,8 +272,6 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 			order[k] = order[k - 1];
 		order[k] = i;
 	}
-	aiu_journal_make_room(n);
-
 	for (k = 0; k < n; k++)
 	{
 		AiuCounter *counter = &aiu_quota_counters[charges[order[k]].counter];
@@ -284,6 +279,30 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 		LWLockAcquire(&counter->lock, LW_EXCLUSIVE);
 		aiu_counter_write_begin(counter);
 	}
+	return n;
+}
+
+static void
+unlock_counters(const AiuCharge *charges, const uint8 *order, int n)
+{
+	int			k;
+
+	for (k = n - 1; k >= 0; k--)
+	{
+		AiuCounter *counter = &aiu_quota_counters[charges[order[k]].counter];
+
+		aiu_counter_write_end(counter);
+		LWLockRelease(&counter->lock);
+	}
+}
+
+/* Do all fit?  Locked. */
+static AiuReserveResult
+check_all(const AiuCharge *charges, const uint8 *order, int n, const int128 *limits, AiuQuotaMode mode,
+		  AiuRefusal *refusal)
+{
+	AiuReserveResult result = AIU_RESERVED;
+	int			k;
 
 	/* all must be there before any of them says no */
 	for (k = 0; k < n; k++)
@@ -292,10 +311,7 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 		AiuCounter *counter = &aiu_quota_counters[charge->counter];
 
 		if (unlikely(counter->state != AIU_COUNTER_READY || !aiu_counter_matches(counter, charge)))
-		{
-			result = AIU_NOT_READY;
-			goto unlock;
-		}
+			return AIU_NOT_READY;
 	}
 
 	for (k = 0; k < n; k++)
@@ -322,6 +338,22 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 		if (result != AIU_TOO_LARGE)
 			result = one;
 	}
+	return result;
+}
+
+AiuReserveResult
+aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const int128 *limits,
+				  AiuQuotaMode mode, TimestampTz now,
+				  AiuRefusal *refusal, AiuCrossing *crossings, int *ncrossings)
+{
+	AiuReserveResult result;
+	uint8		order[AIU_QUOTA_MAX];
+	int			n;
+	int			k;
+
+	aiu_journal_make_room(ncharges);
+	n = lock_counters(charges, ncharges, places, order);
+	result = check_all(charges, order, n, limits, mode, refusal);
 	if (result != AIU_RESERVED)
 		goto unlock;
 
@@ -359,12 +391,31 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 	}
 
 unlock:
-	for (k = n - 1; k >= 0; k--)
-	{
-		AiuCounter *counter = &aiu_quota_counters[charges[order[k]].counter];
+	unlock_counters(charges, order, n);
+	return result;
+}
 
-		aiu_counter_write_end(counter);
-		LWLockRelease(&counter->lock);
+/* What is held tells nobody: alerts are for what was spent. */
+AiuReserveResult
+aiu_quota_hold(AiuCharge *charges, int ncharges, const uint8 *places, const int128 *limits,
+			   bool pin, TimestampTz now, AiuRefusal *refusal)
+{
+	uint8		order[AIU_QUOTA_MAX];
+	int			n = lock_counters(charges, ncharges, places, order);
+	AiuReserveResult result = check_all(charges, order, n, limits, AIU_QUOTA_CHECK, refusal);
+	int			k;
+
+	for (k = 0; k < n && result == AIU_RESERVED; k++)
+	{
+		const AiuCharge *charge = &charges[order[k]];
+		AiuCounter *counter = &aiu_quota_counters[charge->counter];
+
+		counter->held += charge->amount;
+		counter->last_used = now;
+		counter->used = true;
+		if (pin)
+			counter->pins++;
 	}
+	unlock_counters(charges, order, n);
 	return result;
 }

@@ -24,7 +24,7 @@
 
 #include "common/errors.h"
 #include "common/guc.h"
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 
 /* Bytes of charges on their way from BEFORE to AFTER. */
 #define QUEUE_FIRST		(16 * 1024)
@@ -36,18 +36,13 @@ typedef struct QueuedRow
 	TimestampTz now;
 	uint8		mode;
 	uint8		ncharges;
+	bool		draws;			/* on this hold */
+	bool		last_attempt;
+	pg_uuid_t	hold_id;
 	AiuCharge	charges[FLEXIBLE_ARRAY_MEMBER];
 } QueuedRow;
 
 #define QUEUED_SIZE(n)	MAXALIGN(offsetof(QueuedRow, charges) + sizeof(AiuCharge) * (n))
-
-/* What a row's charges are called, made when somebody needs it, or before that becomes impossible. */
-typedef struct Words
-{
-	const AiuQuotaFacts *facts;
-	char	   *subject[AIU_QUOTA_MAX];
-	bool		made;
-} Words;
 
 /*---- Local variables ----*/
 
@@ -66,7 +61,7 @@ aiu_quota_forget_rows(void)
 
 /* Leave the charges for AFTER; without room, AFTER does without. */
 static void
-enqueue(const pg_uuid_t *id, AiuQuotaMode mode, TimestampTz now, const AiuCharge *charges, int ncharges)
+enqueue(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode, const AiuCharge *charges, int ncharges)
 {
 	CommandId	command = GetCurrentCommandId(false);
 	uint64		generation = aiu_quota_generation();
@@ -91,9 +86,13 @@ enqueue(const pg_uuid_t *id, AiuQuotaMode mode, TimestampTz now, const AiuCharge
 	}
 	row = (QueuedRow *) (queue + queue_tail);
 	row->id = *id;
-	row->now = now;
+	row->now = facts->recorded_at;
 	row->mode = mode;
 	row->ncharges = ncharges;
+	row->draws = facts->draws_on != NULL;
+	row->last_attempt = facts->last_attempt;
+	if (row->draws)
+		row->hold_id = *facts->draws_on;
 	memcpy(row->charges, charges, sizeof(AiuCharge) * ncharges);
 	queue_tail += need;
 }
@@ -116,8 +115,8 @@ dequeue(const pg_uuid_t *id, CommandId command)
 	return NULL;
 }
 
-static const char *
-subject_of(Words *words, const AiuCharge *charges, int ncharges, int index)
+const char *
+aiu_quota_subject_name(AiuWords *words, const AiuCharge *charges, int ncharges, int index)
 {
 	int			i;
 
@@ -137,8 +136,8 @@ subject_of(Words *words, const AiuCharge *charges, int ncharges, int index)
  * See that the charge's counter is there and loaded.  words NULL: only if it
  * is; else whoever may be refused is refused when it cannot be had.
  */
-static bool
-place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, Words *words, uint8 *where)
+bool
+aiu_quota_place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, AiuWords *words, uint8 *where)
 {
 	AiuCharge  *charge = &charges[index];
 	bool		must_book = mode == AIU_QUOTA_COUNT || !aiu_quota_refuses(charge->def);
@@ -161,7 +160,7 @@ place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, Words *wor
 			return false;
 
 		/* a load may move the labels that the facts point to */
-		subject = subject_of(words, charges, ncharges, index);
+		subject = aiu_quota_subject_name(words, charges, ncharges, index);
 		if (counter == NULL)
 		{
 			if (!must_book)
@@ -184,8 +183,8 @@ place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, Words *wor
 	}
 }
 
-static void
-find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, int128 *limits)
+void
+aiu_quota_find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, int128 *limits)
 {
 	int			i;
 
@@ -199,7 +198,7 @@ find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, int128 *lim
  * of the transactions in flight.
  */
 static bool
-look(AiuCharge *charge, uint8 where, int128 limit, AiuQuotaMode mode, AiuQuotaState *state, AiuRefusal *seen)
+look(AiuCharge *charge, uint8 where, int128 limit, int128 own, AiuQuotaMode mode, AiuQuotaState *state, AiuRefusal *seen)
 {
 	int128		total;
 
@@ -213,7 +212,7 @@ look(AiuCharge *charge, uint8 where, int128 limit, AiuQuotaMode mode, AiuQuotaSt
 	if (!aiu_quota_look(charge, limit, seen))
 		return false;			/* evicted this moment: AFTER will load it */
 
-	total = seen->used + seen->held + charge->amount;
+	total = seen->used + seen->held - own + charge->amount;
 	if (unlikely(total > limit))
 	{
 		if (mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charge->def))
@@ -235,8 +234,9 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 {
 	AiuCharge	charges[AIU_QUOTA_MAX];
 	int128		limits[AIU_QUOTA_MAX];
+	int128		own[AIU_QUOTA_MAX];
 	uint8		where[AIU_QUOTA_MAX];
-	Words		words = {facts, {NULL}, false};
+	AiuWords		words = {facts, {NULL}, false};
 	AiuQuotaState state = AIU_QUOTA_STATE_OK;
 	AiuRefusal	refusal = {-1};
 	int			ncharges = aiu_quota_charges(facts, charges);
@@ -246,7 +246,7 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 	if (ncharges == 0)
 	{
 		if (aiu_quota_table != NULL)
-			enqueue(id, mode, facts->recorded_at, charges, 0);
+			enqueue(id, facts, mode, charges, 0);
 		return AIU_QUOTA_STATE_NONE;
 	}
 	if (unlikely(aiu_quota_table == NULL))
@@ -262,20 +262,25 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
 		{
 			if (!replay && !aiu_quota_is_booked(id))
-				aiu_quota_deny_uncheckable(&charges[i], facts, subject_of(&words, charges, ncharges, i));
+				aiu_quota_deny_uncheckable(&charges[i], facts, aiu_quota_subject_name(&words, charges, ncharges, i));
 			replay = true;
 		}
 	}
 	for (i = 0; i < ncharges; i++)
-		place(charges, ncharges, i, mode, &words, &where[i]);
-	find_limits(charges, ncharges, facts->recorded_at, limits);
+		aiu_quota_place(charges, ncharges, i, mode, &words, &where[i]);
+	aiu_quota_find_limits(charges, ncharges, facts->recorded_at, limits);
+
+	if (unlikely(facts->draws_on != NULL))
+		aiu_hold_own_rest(facts->draws_on, charges, ncharges, facts->last_attempt, own);
+	else
+		memset(own, 0, sizeof(int128) * ncharges);
 
 	for (i = 0; i < ncharges; i++)
 	{
 		AiuRefusal	seen;
 
 		/* of several that refuse, the one that will do so longest is told */
-		if (unlikely(look(&charges[i], where[i], limits[i], mode, &state, &seen)) &&
+		if (unlikely(look(&charges[i], where[i], limits[i], own[i], mode, &state, &seen)) &&
 			(refusal.index < 0 || seen.room_at > refusal.room_at))
 		{
 			refusal = seen;
@@ -285,15 +290,17 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 	/* a replay is answered by ON CONFLICT, or by the primary key */
 	if (unlikely(refusal.index >= 0) && !replay && !aiu_quota_is_booked(id))
 		aiu_quota_deny(&charges[refusal.index], &facts->dims[AIU_DIM_API_KEY],
-					   subject_of(&words, charges, ncharges, refusal.index), &refusal, facts->recorded_at);
+					   aiu_quota_subject_name(&words, charges, ncharges, refusal.index), &refusal, facts->recorded_at);
 
-	enqueue(id, mode, facts->recorded_at, charges, ncharges);
+	enqueue(id, facts, mode, charges, ncharges);
+	if (unlikely(facts->late_hold))
+		state = AIU_QUOTA_STATE_UNHELD;
 	return facts->exempt ? AIU_QUOTA_STATE_EXEMPT : state;
 }
 
 /* Reserve.  Without words: false when it needs them, and nothing is reserved then. */
 static bool
-reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Words *words)
+reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, AiuWords *words)
 {
 	uint8		where[AIU_QUOTA_MAX];
 	int128		limits[AIU_QUOTA_MAX];
@@ -304,12 +311,12 @@ reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Wo
 	AiuReserveResult result;
 	int			i;
 
-	find_limits(charges, ncharges, now, limits);
+	aiu_quota_find_limits(charges, ncharges, now, limits);
 	do
 	{
 		for (i = 0; i < ncharges; i++)
 		{
-			if (unlikely(!place(charges, ncharges, i, mode, words, &where[i])))
+			if (unlikely(!aiu_quota_place(charges, ncharges, i, mode, words, &where[i])))
 				return false;
 		}
 		result = aiu_quota_reserve(charges, ncharges, where, limits, mode, now,
@@ -321,7 +328,7 @@ reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Wo
 		if (words == NULL)
 			return false;
 		if (result == AIU_REFUSED)
-			aiu_quota_deny(&charges[refusal.index], key, subject_of(words, charges, ncharges, refusal.index),
+			aiu_quota_deny(&charges[refusal.index], key, aiu_quota_subject_name(words, charges, ncharges, refusal.index),
 						   &refusal, now);
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -335,7 +342,7 @@ reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Wo
 	}
 	for (i = 0; i < ncrossings; i++)
 		aiu_quota_alert(&charges[crossings[i].index], &crossings[i], key,
-						subject_of(words, charges, ncharges, crossings[i].index));
+						aiu_quota_subject_name(words, charges, ncharges, crossings[i].index));
 	return true;
 }
 
@@ -344,22 +351,24 @@ aiu_quota_after(const pg_uuid_t *id, CommandId command)
 {
 	QueuedRow  *row = dequeue(id, command);
 
-	return row != NULL && reserve(row->charges, row->ncharges, row->mode, row->now, NULL);
+	if (row == NULL || !reserve(row->charges, row->ncharges, row->mode, row->now, NULL))
+		return false;
+	if (unlikely(row->draws))
+		aiu_hold_draw_row(&row->hold_id, row->charges, row->ncharges, row->last_attempt);
+	return true;
 }
 
 void
 aiu_quota_after_facts(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode)
 {
 	AiuCharge	charges[AIU_QUOTA_MAX];
-	Words		words = {facts, {NULL}, false};
+	AiuWords		words = {facts, {NULL}, false};
 	int			ncharges = aiu_quota_charges(facts, charges);
 	int			i;
 
-	if (ncharges == 0)
-		return;
 	if (unlikely(aiu_quota_table == NULL))
 	{
-		if (mode == AIU_QUOTA_CHECK)
+		if (mode == AIU_QUOTA_CHECK && ncharges > 0)
 			aiu_quota_deny_not_preloaded(&charges[0]);
 		return;
 	}
@@ -367,7 +376,9 @@ aiu_quota_after_facts(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaM
 	{
 		charges[i].counter = -1;
 		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
-			aiu_quota_deny_uncheckable(&charges[i], facts, subject_of(&words, charges, ncharges, i));
+			aiu_quota_deny_uncheckable(&charges[i], facts, aiu_quota_subject_name(&words, charges, ncharges, i));
 	}
 	reserve(charges, ncharges, mode, facts->recorded_at, &words);
+	if (facts->draws_on != NULL)
+		aiu_hold_draw_row(facts->draws_on, charges, ncharges, facts->last_attempt);
 }

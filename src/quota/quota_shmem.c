@@ -32,7 +32,7 @@
 
 #include "common/catalog.h"
 #include "common/guc.h"
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 
 /* Rows of a window may still come this long after its end. */
 #define GRACE_EVENT_TIME	(2 * USECS_PER_HOUR)
@@ -73,7 +73,7 @@ shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(aiu_quota_memory_size());
+	RequestAddinShmemSpace(add_size(aiu_quota_memory_size(), aiu_hold_memory_size()));
 }
 
 static void
@@ -121,6 +121,8 @@ shmem_startup(void)
 	buckets = (int32 *) (aiu_quota_denials + AIU_DENIALS);
 	if (!found)
 		init_table(LWLockNewTrancheId());
+	aiu_hold_attach_memory(ShmemInitStruct("aiusage holds", aiu_hold_memory_size(), &found),
+						   !found, aiu_quota_table->tranche);
 	LWLockRelease(AddinShmemInitLock);
 	LWLockRegisterTranche(aiu_quota_table->tranche, "aiusage_limits");
 }
@@ -419,6 +421,30 @@ aiu_counter_find(AiuCharge *charge)
 	}
 	charge->counter = *cached;
 	return &aiu_quota_counters[*cached];
+}
+
+bool
+aiu_counter_held(int32 quota, const uint64 subject[2], int64 window, int128 *held)
+{
+	AiuCounterKey key = {MyDatabaseId, aiu_catalog_usage_record(), quota, 0, {subject[0], subject[1]}, window};
+	uint32		hash = hash_key(&key);
+	LWLock	   *partition = partition_lock(hash);
+	bool		ready = false;
+	int32		index;
+
+	LWLockAcquire(partition, LW_SHARED);
+	index = search_chain(&key, hash);
+	if (index >= 0)
+	{
+		AiuCounter *counter = &aiu_quota_counters[index];
+
+		LWLockAcquire(&counter->lock, LW_SHARED);
+		ready = counter->state == AIU_COUNTER_READY;
+		*held = counter->held;
+		LWLockRelease(&counter->lock);
+	}
+	LWLockRelease(partition);
+	return ready;
 }
 
 /* Without preload there is no shared memory, and so no transaction with reservations. */

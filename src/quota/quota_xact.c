@@ -25,7 +25,7 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
-#include "quota/quota_engine_internal.h"
+#include "quota/quota_hold_internal.h"
 
 #define JOURNAL_FIRST	256
 /* A journal that grew beyond this is not kept for the next transaction. */
@@ -213,15 +213,16 @@ xact_callback(XactEvent event, void *arg)
 				settle_last(event == XACT_EVENT_COMMIT);
 			if (uncounted)
 				end_uncounted();
+			aiu_hold_end_xact(event == XACT_EVENT_COMMIT);
 			aiu_quota_end_flush(event == XACT_EVENT_COMMIT);
 			aiu_quota_forget_rows();
 			break;
 
 		case XACT_EVENT_PRE_PREPARE:
-			if (nentries > 0 || uncounted)
+			if (nentries > 0 || uncounted || aiu_hold_noted())
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot prepare a transaction that has booked usage under limits"),
+						 errmsg("cannot prepare a transaction that has booked usage under limits, or that admitted or released"),
 						 errdetail("A prepared transaction outlives its session; what it has reserved of its limits would not."),
 						 errhint("Book usage in a transaction of its own, with an id that makes a retry harmless (aiusage.event_id()).")));
 			break;
@@ -279,12 +280,14 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		case SUBXACT_EVENT_ABORT_SUB:
 			while (nentries > 0 && journal[nentries - 1].level >= level)
 				settle_last(false);
+			aiu_hold_end_subxact(false, level);
 			aiu_quota_forget_rows();
 			break;
 
 		case SUBXACT_EVENT_COMMIT_SUB:
 			if (nentries > 0 && journal[nentries - 1].level >= level)
 				reparent(level);
+			aiu_hold_end_subxact(true, level);
 			break;
 
 		case SUBXACT_EVENT_START_SUB:

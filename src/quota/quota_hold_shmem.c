@@ -1,0 +1,432 @@
+/*-------------------------------------------------------------------------
+ *
+ * quota_hold_shmem.c
+ *	  The table of holds in shared memory: find, link, draw, close, expire.
+ *
+ * Who takes a hold off the free list owns it until it is linked; from then on
+ * its partition's lock guards it.  What a hold holds is in its counters, and
+ * changes with the partition's lock and the counter's, in this order.
+ *
+ * Expired holds are freed by whoever finds that something has expired:
+ * admission before it refuses, or when the table is full, and maintain().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/timestamp.h"
+
+#include "common/catalog.h"
+#include "common/guc.h"
+#include "quota/quota_hold_internal.h"
+
+#define NEVER	PG_INT64_MAX
+
+AiuHoldTable *aiu_hold_table = NULL;
+AiuHold    *aiu_holds = NULL;
+
+/*---- Local variables ----*/
+
+static int32 *buckets = NULL;
+
+static int
+bucket_count(void)
+{
+	return pg_nextpower2_32(Max(aiu_quota_holds_max, AIU_HOLD_PARTITIONS));
+}
+
+Size
+aiu_hold_memory_size(void)
+{
+	Size		size = MAXALIGN(sizeof(AiuHoldTable));
+
+	size = add_size(size, mul_size(sizeof(AiuHold), aiu_quota_holds_max));
+	return add_size(size, MAXALIGN(mul_size(sizeof(int32), bucket_count())));
+}
+
+void
+aiu_hold_attach_memory(char *memory, bool fresh, int tranche)
+{
+	int			i;
+
+	aiu_hold_table = (AiuHoldTable *) memory;
+	aiu_holds = (AiuHold *) (memory + MAXALIGN(sizeof(AiuHoldTable)));
+	buckets = (int32 *) (aiu_holds + aiu_quota_holds_max);
+	if (!fresh)
+		return;
+
+	memset(memory, 0, aiu_hold_memory_size());
+	aiu_hold_table->nholds = aiu_quota_holds_max;
+	aiu_hold_table->nbuckets = bucket_count();
+	LWLockInitialize(&aiu_hold_table->lock, tranche);
+	ConditionVariableInit(&aiu_hold_table->loaded);
+	pg_atomic_init_u64(&aiu_hold_table->next_expiry, NEVER);
+	pg_atomic_init_u32(&aiu_hold_table->next_nonce, (uint32) GetCurrentTimestamp());
+	for (i = 0; i < AIU_HOLD_PARTITIONS; i++)
+		LWLockInitialize(&aiu_hold_table->partitions[i].lock, tranche);
+	for (i = 0; i < aiu_hold_table->nbuckets; i++)
+		buckets[i] = -1;
+	for (i = 0; i < aiu_hold_table->nholds; i++)
+		aiu_holds[i].next = i + 1 < aiu_hold_table->nholds ? i + 1 : -1;
+	aiu_hold_table->free_head = 0;
+	aiu_hold_table->nfree = aiu_hold_table->nholds;
+}
+
+/* The last bytes of a hold id are a code: as good as random. */
+static inline uint32
+hash_id(const pg_uuid_t *id)
+{
+	uint32		hash;
+
+	memcpy(&hash, id->data + UUID_LEN - sizeof(hash), sizeof(hash));
+	return hash;
+}
+
+static inline LWLock *
+partition_lock(uint32 hash)
+{
+	return &aiu_hold_table->partitions[hash % AIU_HOLD_PARTITIONS].lock;
+}
+
+static inline int32 *
+chain(uint32 hash)
+{
+	return &buckets[hash & (aiu_hold_table->nbuckets - 1)];
+}
+
+int32
+aiu_hold_take(TimestampTz now)
+{
+	int32		index;
+	int			tries;
+
+	for (tries = 0; tries < 2; tries++)
+	{
+		LWLockAcquire(&aiu_hold_table->lock, LW_EXCLUSIVE);
+		index = aiu_hold_table->free_head;
+		if (index >= 0)
+		{
+			aiu_hold_table->free_head = aiu_holds[index].next;
+			aiu_hold_table->nfree--;
+		}
+		LWLockRelease(&aiu_hold_table->lock);
+		if (index >= 0 || aiu_hold_sweep(now) == 0)
+			break;
+	}
+	return index;
+}
+
+void
+aiu_hold_give_back(int32 index)
+{
+	LWLockAcquire(&aiu_hold_table->lock, LW_EXCLUSIVE);
+	aiu_holds[index].next = aiu_hold_table->free_head;
+	aiu_hold_table->free_head = index;
+	aiu_hold_table->nfree++;
+	LWLockRelease(&aiu_hold_table->lock);
+}
+
+static void
+note_expiry(TimestampTz at)
+{
+	uint64		present = pg_atomic_read_u64(&aiu_hold_table->next_expiry);
+
+	while ((int64) present > at &&
+		   !pg_atomic_compare_exchange_u64(&aiu_hold_table->next_expiry, &present, (uint64) at))
+		;
+}
+
+/* The partition's lock is held. */
+static int32
+search_chain(const pg_uuid_t *id, Oid database, Oid books)
+{
+	int32		i = *chain(hash_id(id));
+
+	while (i >= 0 && (memcmp(&aiu_holds[i].id, id, UUID_LEN) != 0 ||
+					  aiu_holds[i].database != database || aiu_holds[i].books != books))
+		i = aiu_holds[i].next;
+	return i;
+}
+
+int32
+aiu_hold_find(const pg_uuid_t *id, AiuHold *copy)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+	int32		index;
+
+	LWLockAcquire(lock, LW_SHARED);
+	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	if (index >= 0)
+		memcpy(copy, &aiu_holds[index], sizeof(AiuHold));
+	LWLockRelease(lock);
+	return index;
+}
+
+/* Change what is held of a counter.  Its hold's partition is locked. */
+static void
+change_held(int32 counter_index, int128 amount, int pins)
+{
+	AiuCounter *counter = &aiu_quota_counters[counter_index];
+
+	LWLockAcquire(&counter->lock, LW_EXCLUSIVE);
+	aiu_counter_write_begin(counter);
+	counter->held += amount;
+	counter->pins += pins;
+	aiu_counter_write_end(counter);
+	LWLockRelease(&counter->lock);
+}
+
+void
+aiu_hold_take_back(const AiuCharge *charges, const int128 *amounts, int ncharges)
+{
+	int			i;
+
+	for (i = 0; i < ncharges; i++)
+	{
+		if (amounts[i] > 0)
+			change_held(charges[i].counter, -amounts[i], 0);
+	}
+}
+
+/* Give back all that the hold has.  The partition is locked. */
+static void
+give_back_rest(AiuHold *hold)
+{
+	int			i;
+
+	for (i = 0; i < hold->ncharges; i++)
+	{
+		if (hold->charges[i].counter >= 0)
+			change_held(hold->charges[i].counter, -hold->charges[i].rest, -1);
+	}
+	hold->ncharges = 0;
+}
+
+/*
+ * The partition is locked; the hold has nothing any more.  From here on it is
+ * the caller's, who puts it on the free list.
+ */
+static void
+unlink_hold(int32 index, uint32 hash)
+{
+	int32	   *link = chain(hash);
+
+	aiu_holds[index].status = AIU_HOLD_FREE;
+
+	while (*link != index)
+		link = &aiu_holds[*link].next;
+	*link = aiu_holds[index].next;
+}
+
+/* Still the hold that somebody found?  The partition is locked. */
+static inline bool
+is_open(int32 index, const pg_uuid_t *id)
+{
+	return aiu_holds[index].status == AIU_HOLD_OPEN && memcmp(&aiu_holds[index].id, id, UUID_LEN) == 0 &&
+		aiu_holds[index].database == MyDatabaseId;
+}
+
+bool
+aiu_hold_link(int32 index)
+{
+	AiuHold    *hold = &aiu_holds[index];
+	uint32		hash = hash_id(&hold->id);
+	LWLock	   *lock = partition_lock(hash);
+	bool		fresh;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	fresh = search_chain(&hold->id, hold->database, hold->books) < 0;
+	if (fresh)
+	{
+		hold->status = AIU_HOLD_OPEN;
+		hold->next = *chain(hash);
+		*chain(hash) = index;
+		note_expiry(hold->expires_at);
+	}
+	LWLockRelease(lock);
+	if (!fresh)
+	{
+		/* nobody but we knows of it */
+		give_back_rest(hold);
+		aiu_hold_give_back(index);
+	}
+	return fresh;
+}
+
+bool
+aiu_hold_close(int32 index, const pg_uuid_t *id, bool tombstone)
+{
+	uint32		hash = hash_id(id);
+	LWLock	   *lock = partition_lock(hash);
+	bool		ours;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	ours = is_open(index, id);
+	if (ours)
+	{
+		give_back_rest(&aiu_holds[index]);
+		if (tombstone)
+			aiu_holds[index].status = AIU_HOLD_CLOSED;
+		else
+			unlink_hold(index, hash);
+	}
+	LWLockRelease(lock);
+	if (ours && !tombstone)
+		aiu_hold_give_back(index);
+	return ours;
+}
+
+void
+aiu_hold_draw(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+	int			i;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (is_open(index, id))
+	{
+		AiuHold    *hold = &aiu_holds[index];
+
+		for (i = 0; i < Min(hold->ncharges, namounts); i++)
+		{
+			AiuHoldCharge *charge = &hold->charges[i];
+			int128		part = Min(charge->rest, amounts[i]);
+
+			if (part <= 0)
+				continue;
+			charge->rest -= part;
+			if (charge->counter >= 0)
+				change_held(charge->counter, -part, 0);
+		}
+	}
+	LWLockRelease(lock);
+}
+
+bool
+aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts, bool counters,
+			  TimestampTz expires_at, int128 cost)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+	bool		ours;
+	int			i;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	ours = is_open(index, id);
+	if (ours)
+	{
+		AiuHold    *hold = &aiu_holds[index];
+
+		for (i = 0; i < Min(hold->ncharges, namounts); i++)
+		{
+			AiuHoldCharge *charge = &hold->charges[i];
+			int128		amount = Max(amounts[i], -charge->rest);
+
+			charge->total += amounts[i];
+			charge->rest += amount;
+			if (counters && charge->counter >= 0 && amount != 0)
+				change_held(charge->counter, amount, 0);
+		}
+		if (!TIMESTAMP_IS_NOBEGIN(expires_at))
+			hold->expires_at = expires_at;
+		if (cost >= 0)
+			hold->cost = cost;
+	}
+	LWLockRelease(lock);
+	return ours;
+}
+
+int
+aiu_hold_sweep(TimestampTz now)
+{
+	TimestampTz next = NEVER;
+	int			swept = 0;
+	int32		i;
+
+	if ((int64) pg_atomic_read_u64(&aiu_hold_table->next_expiry) > now)
+		return 0;
+	/* holds that are linked from here on lower it themselves */
+	pg_atomic_write_u64(&aiu_hold_table->next_expiry, (uint64) NEVER);
+
+	for (i = 0; i < aiu_hold_table->nholds; i++)
+	{
+		AiuHold    *hold = &aiu_holds[i];
+		pg_uuid_t	id;
+		LWLock	   *lock;
+		bool		done = false;
+
+		/* a look without the lock, then again with it */
+		if (hold->status == AIU_HOLD_FREE)
+			continue;
+		id = hold->id;
+		lock = partition_lock(hash_id(&id));
+		LWLockAcquire(lock, LW_EXCLUSIVE);
+		if (hold->status != AIU_HOLD_FREE && memcmp(&hold->id, &id, UUID_LEN) == 0)
+		{
+			/* one that was closed keeps its place until then, too */
+			if (hold->expires_at <= now)
+			{
+				give_back_rest(hold);
+				unlink_hold(i, hash_id(&id));
+				done = true;
+			}
+			else
+				next = Min(next, hold->expires_at);
+		}
+		LWLockRelease(lock);
+		if (done)
+		{
+			aiu_hold_give_back(i);
+			swept++;
+		}
+	}
+	note_expiry(next);
+
+	LWLockAcquire(&aiu_hold_table->lock, LW_EXCLUSIVE);
+	aiu_hold_table->swept += swept;
+	LWLockRelease(&aiu_hold_table->lock);
+	return swept;
+}
+
+/*
+ * The counter is LOADING, by us: nobody adds to what is held of it, but holds
+ * that were read from the books are there already, and may be closed at any
+ * moment.
+ */
+void
+aiu_hold_adopt(AiuCounter *counter)
+{
+	int32		counter_index = counter - aiu_quota_counters;
+	int32		i;
+	int			c;
+
+	for (i = 0; i < aiu_hold_table->nholds; i++)
+	{
+		AiuHold    *hold = &aiu_holds[i];
+		pg_uuid_t	id;
+		LWLock	   *lock;
+
+		if (hold->status != AIU_HOLD_OPEN || !hold->durable)
+			continue;
+		id = hold->id;
+		lock = partition_lock(hash_id(&id));
+		LWLockAcquire(lock, LW_EXCLUSIVE);
+		if (is_open(i, &id) && hold->books == counter->key.books)
+		{
+			for (c = 0; c < hold->ncharges; c++)
+			{
+				AiuHoldCharge *charge = &hold->charges[c];
+
+				if (charge->counter >= 0 || charge->quota != counter->key.quota ||
+					charge->window != counter->key.window ||
+					charge->subject[0] != counter->key.subject[0] || charge->subject[1] != counter->key.subject[1])
+					continue;
+				charge->counter = counter_index;
+				change_held(counter_index, charge->rest, 1);
+			}
+		}
+		LWLockRelease(lock);
+	}
+}
