@@ -17,6 +17,10 @@
 # rounds many: within a round the three follow one another in a rotated order,
 # and a ratio is taken within its round.  Round 0 is not counted, nor the first
 # second of a cell: connections and caches are new in it, a gateway's are not.
+#
+# Beside throughput stands the CPU time that a row takes, server and clients:
+# with all cores busy that is what throughput comes to, and other load on the
+# machine disturbs it far less.
 set -eu
 cd "$(dirname "$0")/.."
 export PGHOST=$BENCH_DIR PGUSER=postgres
@@ -27,7 +31,7 @@ cells=${BENCH_CELLS:-single-async single-sync pipeline copy}
 copy_rows=20000						# a round of COPY
 if [ "${BENCH_QUICK:-0}" != 0 ]; then rounds=1; seconds=2; fi
 copy_rounds=$((rounds * 3))
-figures=$BENCH_DIR/insert.tsv		# cell, round, variant, rows a second
+figures=$BENCH_DIR/insert.tsv		# cell, round, variant, rows a second, microseconds of CPU a row
 : >"$figures"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -38,22 +42,38 @@ rows_a_transaction() { case $1 in pipeline) echo 100 ;; *) echo 1 ;; esac; }
 
 # ---------------------------------------------------------------- figures
 
-cell_ratio() {		# CELL VARIANT: aiusage's throughput over the variant's, median (min-max) of the rounds
-	awk -v cell="$1" -v variant="$2" '
-		$1 == cell { v[$2, $3] = $4; if ($2 > n) n = $2 }
-		END { for (r = 1; r <= n; r++) if (v[r, variant] > 0) print v[r, "aiusage"] / v[r, variant] }' "$figures" | sort -g |
-		awk '{ v[NR] = $1 } END { if (!NR) { print "-"; exit }
-			printf "%.3f (%.2f-%.2f)\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }'
+# The median of what is read, and with $1 = range its least and greatest beside it.
+median() {
+	sort -g | awk -v range="${1:-}" -v format="${2:-%.0f}" '{ v[NR] = $1 } END {
+		if (!NR) { print "-"; exit }
+		printf format, NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+		if (range != "") printf " (%.2f-%.2f)", v[1], v[NR]
+		print "" }'
 }
-cell_median() {		# CELL VARIANT: rows a second
-	awk -v cell="$1" -v variant="$2" '$1 == cell && $3 == variant { print $4 }' "$figures" | sort -g |
-		awk '{ v[NR] = $1 } END { printf "%.0f\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+# value CELL VARIANT FIELD: the median of the rounds
+value() { awk -v cell="$1" -v variant="$2" -v field="$3" '$1 == cell && $3 == variant { print $field }' "$figures" | median '' "${4:-%.0f}"; }
+# ratio CELL OVER UNDER FIELD: round by round, median (min-max)
+ratio() {
+	awk -v cell="$1" -v over="$2" -v under="$3" -v field="$4" '
+		$1 == cell { v[$2, $3] = $field; if ($2 > n) n = $2 }
+		END { for (r = 1; r <= n; r++) if (v[r, under] > 0) print v[r, over] / v[r, under] }' "$figures" | median range %.3f
 }
 
-# note CELL ROUND VARIANT ROWS_A_SECOND; round 0 warms up and is not counted
+# CPU seconds that the server has taken: the processes that ended, and those that run.
+server_cpu() {
+	local pid
+	pid=$(head -n 1 "$BENCH_DIR/data/postmaster.pid")
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v pid="$pid" -v hz="$(getconf CLK_TCK)" '
+		{ sub(/^[0-9]+ \(.*\) /, $1 " ") }
+		$1 == pid { ticks += $13 + $14 + $15 + $16 }
+		$3 == pid { ticks += $13 + $14 }
+		END { printf "%.2f\n", ticks / hz }'
+}
+
+# note CELL ROUND VARIANT ROWS_A_SECOND [CPU_A_ROW]; round 0 warms up and is not counted
 note() {
-	[ "$2" = 0 ] || printf '%s\t%s\t%s\t%s\n' "$@" >>"$figures"
-	say "$1, round $2, $3: $(printf '%.0f' "$4") rows/s"
+	[ "$2" = 0 ] || printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "${5:-0}" >>"$figures"
+	say "$1, round $2, $3: $(printf '%.0f' "$4") rows/s${5:+, $5 us of CPU a row}"
 }
 
 # order ROUND: the three variants, rotated: aiusage bare stored / bare stored aiusage / ...
@@ -97,7 +117,8 @@ script() {
 
 # 8 clients, prepared statements
 pgbench_cell() {	# CELL
-	local cell=$1 n sync round variant
+	local cell=$1 n sync round variant before transactions
+	local TIMEFORMAT='%U %S'
 	n=$(rows_a_transaction "$cell")
 	sync=on
 	[ "$cell" != single-async ] || sync=off
@@ -105,11 +126,21 @@ pgbench_cell() {	# CELL
 	for round in $(seq 0 "$rounds"); do
 		for variant in $(order "$round"); do
 			sql bench -c CHECKPOINT
-			PGOPTIONS="-c synchronous_commit=$sync" "$PG_BIN/pgbench" -n -M prepared -c 8 -j 2 -T $((seconds + 1)) -P 1 \
-				-f "$BENCH_DIR/$variant-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1 ||
-				{ cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
-			sed -n "s/^number of transactions actually processed: \([0-9]*\).*/$variant \1/p" "$BENCH_DIR/pgbench.log" >>"$BENCH_DIR/acknowledged"
-			note "$cell" "$round" "$variant" "$(awk -v n="$n" '/^progress:/ && $2 > 1.5 { sum += $4; m++ } END { print n * sum / m }' "$BENCH_DIR/pgbench.log")"
+			{ time PGOPTIONS="-c synchronous_commit=$sync" "$PG_BIN/pgbench" -n -M prepared -c 8 -j 2 -T $((seconds + 1)) -P 1 \
+				-f "$BENCH_DIR/$variant-$n.sql" bench >"$BENCH_DIR/pgbench.log" 2>&1; } 2>"$BENCH_DIR/client_cpu" &
+			# from here on it is counted
+			sleep 1
+			before=$(server_cpu)
+			wait $! || { cat "$BENCH_DIR/pgbench.log" >&2; die "pgbench failed"; }
+			transactions=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$BENCH_DIR/pgbench.log")
+			echo "$variant $transactions" >>"$BENCH_DIR/acknowledged"
+			# the clients' part is that of the whole cell: theirs is the same from the first second on
+			note "$cell" "$round" "$variant" \
+				"$(awk -v n="$n" '/^progress:/ && $2 > 1.5 { sum += $4; m++ } END { print n * sum / m }' "$BENCH_DIR/pgbench.log")" \
+				"$({ echo "$before $(server_cpu) $(cat "$BENCH_DIR/client_cpu") $transactions"; cat "$BENCH_DIR/pgbench.log"; } | awk -v n="$n" '
+					NR == 1 { server = $2 - $1; client = ($3 + $4) / $5; transactions = $5 }
+					/^progress:/ && $2 < 1.5 { transactions -= $4 * $2 }
+					END { printf "%.2f", (server / transactions + client) * 1e6 / n }')"
 		done
 	done
 	for variant in aiusage bare stored; do
@@ -183,12 +214,23 @@ round by round: median (min-max).
 |---|---|---|---|---|---|
 MD
 for cell in $cells; do
-	echo "| $cell | $(cell_median "$cell" aiusage) | $(cell_median "$cell" bare) | $(cell_median "$cell" stored) | $(cell_ratio "$cell" bare) | $(cell_ratio "$cell" stored) |"
+	echo "| $cell | $(value "$cell" aiusage 4) | $(value "$cell" bare 4) | $(value "$cell" stored 4) | $(ratio "$cell" aiusage bare 4) | $(ratio "$cell" aiusage stored 4) |"
 done
 cat <<MD
 
 single-async and single-sync: one INSERT a transaction, synchronous_commit off and on. pipeline: 100 INSERTs in one
 libpq pipeline and transaction. copy: COPY FROM STDIN, text, $copy_rounds rounds of $copy_rows rows, one client.
+
+CPU time a row in microseconds, server and clients together:
+
+| cell | aiusage | bare | stored | bare / aiusage | stored / aiusage |
+|---|---|---|---|---|---|
+MD
+for cell in $cells; do
+	[ "$cell" != copy ] || continue
+	echo "| $cell | $(value "$cell" aiusage 5 %.2f) | $(value "$cell" bare 5 %.2f) | $(value "$cell" stored 5 %.2f) | $(ratio "$cell" bare aiusage 5) | $(ratio "$cell" stored aiusage 5) |"
+done
+cat <<MD
 
 ### Size of a row
 
