@@ -17,7 +17,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $seed = $ENV{AIUSAGE_SEED} // 20261127;
-my $steps = $ENV{AIUSAGE_STEPS} // 120;
+my $steps = $ENV{AIUSAGE_STEPS} // 90;
 srand($seed);
 note("seed $seed, $steps steps");
 
