@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(project_dir new_node make_books book_workload figures figures_differ verify_clean sqlstate_of);
+our @EXPORT = qw(project_dir new_node make_books make_lab book_workload figures figures_differ verify_clean sqlstate_of);
 
 sub project_dir { return abs_path(dirname(dirname(dirname(__FILE__)))) }
 
@@ -57,6 +57,54 @@ sub book_workload
 
 # One line a relation: its name, rows, and a digest of all rows; columns named
 # as_of (when was this read) and the names in %$except are left out.
+# Books for limits: a token costs 1 USD, keys k1 and k2 are of one team.
+sub make_lab
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, q{
+		SET client_min_messages = warning;
+		CREATE EXTENSION aiusage;
+		SELECT FROM aiusage.init();
+		INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('lab', 'list', 'USD');
+		SELECT FROM aiusage.import_prices('lab', 'genai-prices', '[{"id": "lab", "models": [
+			{"id": "m1", "match": {"equals": "m1"}, "prices": {"input_mtok": 1000000}}]}]', '2026-01-01');
+		SELECT FROM aiusage.put_key('{"key": "k1", "team": "t", "project": "p", "price_book": "lab"}');
+		SELECT FROM aiusage.put_key('{"key": "k2", "team": "t", "project": "p", "price_book": "lab"}');
+		CREATE FUNCTION book(key text, tokens int, request text DEFAULT NULL, spent boolean DEFAULT NULL) RETURNS text LANGUAGE sql
+		BEGIN ATOMIC
+			INSERT INTO aiusage.usage_record AS u (id, api_key, provider, model, usage, spent)
+			VALUES (CASE WHEN request IS NULL THEN aiusage.uuid_v7() ELSE aiusage.event_id(request, date_trunc('day', now())) END,
+				key, 'lab', 'm1', aiusage.usage('input_tokens', tokens), spent)
+			ON CONFLICT DO NOTHING RETURNING coalesce(u.quota_state::text, 'no limit');
+		END;
+		-- the same for a client that goes on: 'denied' instead of an error
+		CREATE FUNCTION try_book(key text, tokens int, request text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+		BEGIN
+			RETURN book(key, tokens, request);
+		EXCEPTION WHEN SQLSTATE 'UA429' THEN
+			RETURN 'denied';
+		END $$;
+		-- what counters in memory say that the ledger does not; limits with window total only
+		CREATE FUNCTION counters_differ() RETURNS TABLE (quota text, key text, memory numeric, ledger numeric) LANGUAGE sql AS $$
+			SELECT q.name, s.labels, sum(c.committed), sum(l.amount)
+			FROM aiusage.quota_counters() AS c
+			JOIN aiusage.quota AS q USING (quota)
+			CROSS JOIN LATERAL (
+				SELECT k.labels FROM (VALUES (NULL), ('k1'), ('k2')) AS k (labels)
+				WHERE c.subject = aiusage.quota_subject_id(q.quota, q.epoch,
+					CASE WHEN q.per = '{}' THEN '{}' ELSE ARRAY[k.labels] END) LIMIT 1) AS s
+			CROSS JOIN LATERAL (
+				SELECT coalesce(CASE WHEN q.metric = 'spend' THEN sum(u.cost::numeric) ELSE count(*) FILTER (WHERE u.kind = 'usage' AND u.adjusts IS NULL) END, 0) AS amount
+				FROM aiusage.usage_record AS u WHERE q.per = '{}' OR u.api_key = s.labels) AS l
+			WHERE c.state = 'ready' AND q."window" = 'total' AND q.status = 'active'
+			GROUP BY 1, 2 HAVING sum(c.committed) <> sum(l.amount) OR sum(c.reserved) <> 0 OR sum(c.pins) <> 0
+		$$;
+	});
+	return;
+}
+
 sub figures
 {
 	my ($node, $db, %o) = @_;
