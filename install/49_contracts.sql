@@ -199,7 +199,9 @@ BEGIN
 	-- One look at the rollups: quantity of each rate, what rows have booked, and how much of that no rate covers.
 	WITH scope AS MATERIALIZED (
 		SELECT v.provider, v.model, sum(v.requests) AS requests, sum(v.cost) AS cost, sum(v.charge) AS charge,
-			aiusage.sum(v.billed) AS billed, aiusage.sum(v.billed_reversed) AS billed_reversed, aiusage.sum(v.cost_by_unit) AS cost_by_unit
+			aiusage.sum(v.billed) AS billed, aiusage.sum(v.billed_reversed) AS billed_reversed,
+			-- what is charged in one currency may cost in several
+			aiusage.sum(v.cost_by_unit) FILTER (WHERE NOT of_charge) AS cost_by_unit
 		FROM aiusage.rollup_daily_live AS v
 		LEFT JOIN aiusage.key_assignment AS a ON a.assignment = v.assignment
 		WHERE v.invoice_period = p AND v.provider <> 'contract'
