@@ -16,22 +16,22 @@ CREATE FUNCTION aiusage.period_findings(period int)
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
 COMMENT ON FUNCTION aiusage.period_findings(int) IS 'What should be settled before an invoice period is closed, and is listed when close_period() refuses: grace (not over), unmatched, unpriced and estimated usage, contracts that are not booked, holds that are open, rows that are not folded. One row a finding and currency; none: ready. records is NULL where only the amount is known, amount and currency are NULL where it is not. Errors: UA404 for an unknown calendar, UA422 for what is no period';
 
--- Holds that were taken before a time and are open.
-CREATE FUNCTION aiusage.owner_open_holds(until timestamptz) RETURNS bigint
-	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+CREATE FUNCTION aiusage.owner_open_holds(period int)
+	RETURNS TABLE (holds bigint, amount numeric, currency text)
+	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	n bigint := 0;
-BEGIN
-	-- The table of durable holds comes with admission.  Until then there are none.
-	IF to_regclass('aiusage.hold') IS NOT NULL THEN
-		EXECUTE 'SELECT count(*) FROM aiusage.hold' INTO n;
-	END IF;
-	RETURN n;
-END
+	SELECT count(*), trim_scale(sum(h.estimated_cost)), h.currency
+	FROM aiusage.hold AS h
+	LEFT JOIN aiusage.key_assignment AS a ON a.api_key = h.api_key AND a.valid_from <= h.created_at
+		AND (a.valid_to IS NULL OR a.valid_to > h.created_at)
+	LEFT JOIN aiusage.cost_center AS c ON c.cost_center = a.cost_center
+	WHERE h.status = 'open' AND h.expires_at > clock_timestamp()
+		AND h.created_at < aiusage.period_ends_at(owner_open_holds.period)
+		AND coalesce(c.calendar, 1) = aiusage.period_calendar(owner_open_holds.period)
+	GROUP BY h.currency
 $$;
-COMMENT ON FUNCTION aiusage.owner_open_holds(timestamptz) IS 'Number of open durable holds taken before a time, whose usage may still belong to a period that ends then; for the owner of the books only';
+COMMENT ON FUNCTION aiusage.owner_open_holds(int) IS 'Open durable holds that were taken before the end of a period by keys of its calendar, so that their usage may still belong to it, by currency of the estimate; for the owner of the books only';
 
 CREATE FUNCTION aiusage.owner_period_findings(period int)
 	RETURNS TABLE (finding text, records bigint, amount numeric, currency text, detail text, hint text)
@@ -44,7 +44,6 @@ DECLARE
 	p int := owner_period_findings.period;
 	name text;
 	grace timestamptz;
-	holds bigint;
 	unfolded bigint;
 BEGIN
 	IF p IS NULL THEN
@@ -87,12 +86,11 @@ BEGIN
 	GROUP BY l.currency
 	HAVING sum(l.estimated_cost) <> 0;
 
-	holds := aiusage.owner_open_holds(aiusage.period_ends_at(p));
-	IF holds <> 0 THEN
-		RETURN QUERY SELECT 'held', holds, NULL::numeric, NULL::text,
-			'Requests are under way whose usage may still belong to the period.',
-			'Wait until they are settled, released or expired.';
-	END IF;
+	RETURN QUERY
+	SELECT 'held', h.holds, h.amount, h.currency,
+		'Requests are under way whose usage may still belong to the period.',
+		'Wait until they are settled, released or expired.'
+	FROM aiusage.owner_open_holds(p) AS h;
 
 	RETURN QUERY
 	SELECT 'contract', NULL::bigint, trim_scale(sum(b.difference)), b.currency,

@@ -108,6 +108,15 @@ SELECT row_count, booked FROM aiusage.reattribute('{"unmatched": true}', (SELECT
 SELECT aiusage.adjust(id, usage, 'the provider''s counters', 'FIN-2') IS NULL AS adjusted FROM aiusage.usage_record WHERE request_id = 's-388' AND kind = 'usage';
 SELECT aiusage.refresh() > 0 AS folded;
 SELECT finding, records, amount, currency, hint FROM aiusage.period_findings(:march);
+-- Requests that are under way: of this calendar, taken before its end, open and not expired
+BEGIN;
+INSERT INTO aiusage.hold (hold_id, created_at, expires_at, closed_at, status, estimated_cost, currency, api_key, provider, model, quotas, subjects, windows, held)
+SELECT gen_random_uuid(), created, expires, CASE WHEN status <> 'open' THEN created END, status, cost, 'USD', key, 'lab', 'm', '{}', '{}', '{}', '{}'
+FROM (VALUES (timestamptz '2024-03-31 23:59Z', now() + interval '1 hour', 'open', 1.5, 'k1'), ('2024-03-31 23:58Z', now() + interval '1 hour', 'open', 0.25, 'unknown'),
+	('2024-04-01 00:00Z', now() + interval '1 hour', 'open', 100, 'k1'), ('2024-03-31 23:59Z', now() - interval '1 hour', 'open', 100, 'k1'),
+	('2024-03-31 23:59Z', now() + interval '1 hour', 'settled', 100, 'k1'), ('2024-03-10 23:59Z', now() + interval '1 hour', 'open', 100, 'k4')) AS v (created, expires, status, cost, key);
+SELECT finding, records, amount, currency, detail FROM aiusage.period_findings(:march) WHERE finding = 'held';
+ROLLBACK;
 SELECT aiusage.start_closing(:march, 'tomorrow') IS NOT NULL AS closing;
 SELECT finding, records, regexp_replace(detail, '\d.*', '...') AS detail FROM aiusage.period_findings(:march) WHERE finding = 'grace';
 SELECT aiusage.start_closing(:march) IS NOT NULL AS over;
