@@ -12,6 +12,8 @@ use lib "$FindBin::Bin/lib";
 use AiusageTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PostgreSQL::Test::BackgroundPsql;
+use IPC::Run ();
 use Test::More;
 
 my $node = new_node('statements');
@@ -59,6 +61,17 @@ my $setup = q{
 	END
 	$$;
 };
+
+# Somebody writes usage and does not end: closing gives up after 10 seconds, and says who.  It does so beside the rest of this test.
+$node->safe_psql('postgres', 'CREATE DATABASE waiting');
+$node->safe_psql('waiting', $setup);
+my $writer = $node->background_psql('waiting');
+$writer->query_safe('BEGIN');
+$writer->query_safe(q{INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage) VALUES (aiusage.uuid_v7('2025-03-17 12:00Z'), 'k-0', 'lab', 'm', '{"input_tokens": 1}')});
+my $writer_pid = $writer->query_safe('SELECT pg_backend_pid()');
+my ($wait_out, $wait_err) = ('', '');
+my $waiting = IPC::Run::start([ 'psql', '-X', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('waiting'), '-c',
+	q{SELECT aiusage.close_period(aiusage.period_of(1, '2025-03-17 12:00Z'), 'waiting', true)} ], '>', \$wait_out, '2>', \$wait_err);
 
 my $at = q{timestamptz '2025-01-01 00:00Z' + random() * interval '80 days'};
 my $rows = qq{INSERT INTO aiusage.usage_record (id, occurred_at, api_key, provider, model, usage, customer)
@@ -115,6 +128,13 @@ for my $seed (split /,/, $ENV{AIUSAGE_SEEDS} // '11,12')
 		'', "seed $seed: all money is on exactly one statement of each kind");
 	is($node->safe_psql($db, 'SELECT string_agg(v::text, E\'\n\') FROM aiusage.verify() AS v WHERE NOT v.ok'), '', "seed $seed: and verify() is clean");
 }
+
+IPC::Run::finish($waiting);
+like($wait_err, qr/ERROR:  55P03: could not close the invoice period: usage is being written/, 'closing does not wait for ever');
+like($wait_err, qr/DETAIL:.*process $writer_pid\./, 'and says for whom');
+is($node->safe_psql('waiting', q{SELECT aiusage.period_status(aiusage.period_of(1, '2025-03-17 12:00Z'))}), 'open', 'the period stays open');
+$writer->query_safe('COMMIT');
+$writer->quit;
 
 # Load: three clients book usage of March while it is closed.
 $node->safe_psql('postgres', 'CREATE DATABASE busy');
