@@ -84,4 +84,13 @@ echo "|---|---|---|---|---|---|"
 for mix in catalogue common; do
 	echo "| $mix | $(sql -c "SELECT count(*) FROM price_case WHERE mix = '$mix'") | $(sql -c "SELECT count(DISTINCT (provider, model)) FROM price_case WHERE mix = '$mix'") | $(rate $mix aiusage) | $(rate $mix node) | $(ratio $mix) |"
 done
+sql -f bench/sql/pricing_kinds.sql >/dev/null
+echo
+echo "A row by the kind of its price, in one backend: nanoseconds above the same query without pricing, and the ratio to plain,"
+echo "medians of $((rounds * 6)) rounds of 100000 rows in changing order. Tiered and conditional (a daily window in a zone) by a list book, inherited and"
+echo "overridden by one that inherits from it, with a discount and a rate of its own: the same models, tiered and plain."
+echo
+echo "| kind | ns a row | to plain |"
+echo "|---|---|---|"
+sql -F ' | ' -c "SELECT '| ' || kind, ns, ratio || ' |' FROM bench_kinds($((rounds * 6)))"
 "$psql" -X -q -d postgres -c 'DROP DATABASE bench_pricing'
