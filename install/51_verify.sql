@@ -294,6 +294,8 @@ BEGIN
 	WHERE NOT EXISTS (SELECT 1 FROM aiusage.rollup_dimension d WHERE d.dimension = r.dimension);
 
 	RETURN QUERY SELECT * FROM aiusage.owner_verify_statements();
+	RETURN QUERY SELECT 'wallets agree with their journals', count(*) = 0, '0', count(*)::text,
+		string_agg(format('wallet "%s": %s', w.wallet, w.problem), '; ') FROM aiusage.owner_verify_wallets() AS w;
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_verify() IS

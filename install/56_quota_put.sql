@@ -306,6 +306,11 @@ BEGIN
 	n := jsonb_populate_record(NULL::aiusage.quota, f);
 	SELECT * INTO known FROM aiusage.quota AS q WHERE q.name = n.name AND q.status <> 'retired';
 
+	IF known.wallet THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('limit "%s" is the credit of a wallet', n.name),
+			HINT = 'aiusage.put_wallet() changes it, recharges raise it.';
+	END IF;
 	IF known.status = 'active' THEN
 		changed := (
 			SELECT string_agg(format('"%s"', o.key), ', ' ORDER BY o.key)

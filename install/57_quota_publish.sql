@@ -329,6 +329,11 @@ BEGIN
 			MESSAGE = format('limit "%s" does not exist', left(coalesce(owner_retire_quota.name, 'null'), 64)),
 			HINT = 'aiusage.quota_state lists those that are active.';
 	END IF;
+	IF q.wallet AND EXISTS (SELECT FROM aiusage.wallet AS w WHERE w.quota = q.quota AND w.status = 'active') THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('limit "%s" is the credit of a wallet', q.name),
+			HINT = 'aiusage.close_wallet() ends it.';
+	END IF;
 	IF q.status = 'draft' THEN
 		DELETE FROM aiusage.quota AS x WHERE x.quota = q.quota;
 		RETURN q.quota;

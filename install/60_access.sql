@@ -97,6 +97,12 @@ AS $$
 		('analyst admin approver', 'hold', 'SELECT', true),
 		('analyst admin approver', 'quota_holds quota_counters quota_memory hold_standing', 'EXECUTE', true),
 		('admin', 'prune_holds release', 'EXECUTE', true),
+
+		-- prepaid
+		('analyst admin approver member', 'wallet_balance', 'SELECT', false),
+		('analyst admin approver', 'wallet recharge wallet_credit wallet_journal', 'SELECT', true),
+		('admin approver', 'request_recharge approve_recharge refuse_recharge', 'EXECUTE', true),
+		('admin', 'put_wallet close_wallet correct_wallet post_wallets', 'EXECUTE', true),
 		('analyst admin approver member', 'request_override withdraw_request', 'EXECUTE', false),
 		('admin approver', 'approve_request refuse_request end_override', 'EXECUTE', true),
 		('analyst admin approver', 'quota quota_override quota_request quota_event quota_usage quota_subject', 'SELECT', true),

@@ -90,6 +90,14 @@ BEGIN
 	COMMIT;
 
 	BEGIN
+		PERFORM aiusage.post_wallets();
+	EXCEPTION WHEN OTHERS THEN
+		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('wallets: ', SQLERRM);
+		v_failed := pg_catalog.concat_ws(', ', v_failed, 'wallets');
+	END;
+	COMMIT;
+
+	BEGIN
 		PERFORM aiusage.prune_holds();
 	EXCEPTION WHEN OTHERS THEN
 		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('holds: ', SQLERRM);
@@ -122,4 +130,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE aiusage.maintain() IS
-	'What is due: partitions ahead, fold, counters of windows long over, holds that have ended, BRIN summaries. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';
+	'What is due: partitions ahead, fold, counters of windows long over, journals of wallets, holds that have ended, BRIN summaries. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';

@@ -198,7 +198,7 @@ CREATE TABLE aiusage.quota_event (
 	event bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	kind text NOT NULL CHECK (kind IN ('threshold', 'over', 'denied', 'unchecked', 'published', 'changed', 'retired', 'rebuilt',
-		'requested', 'approved', 'refused', 'withdrawn', 'ended')),
+		'requested', 'approved', 'refused', 'withdrawn', 'ended', 'low')),
 	quota int NOT NULL,
 	quota_name text NOT NULL,
 	subject uuid,
@@ -223,7 +223,7 @@ CREATE INDEX quota_event_new ON aiusage.quota_event (event) WHERE notified_at IS
 COMMENT ON TABLE aiusage.quota_event IS 'What happened at the limits: alerts, denials, changes, overrides. Only ever added to, but for notified_at';
 COMMENT ON COLUMN aiusage.quota_event.event IS 'Number of the event';
 COMMENT ON COLUMN aiusage.quota_event.at IS 'When it was written';
-COMMENT ON COLUMN aiusage.quota_event.kind IS 'threshold, over (booked above the limit), denied, unchecked (booked without a check), published, changed, retired, rebuilt, requested, approved, refused, withdrawn or ended (of an override)';
+COMMENT ON COLUMN aiusage.quota_event.kind IS 'threshold, over (booked above the limit), denied, unchecked (booked without a check), published, changed, retired, rebuilt, requested, approved, refused, withdrawn or ended (of an override), low (balance of a wallet)';
 COMMENT ON COLUMN aiusage.quota_event.quota IS 'Number of the limit';
 COMMENT ON COLUMN aiusage.quota_event.quota_name IS 'Its name at that time';
 COMMENT ON COLUMN aiusage.quota_event.subject IS 'Id of whom it was about, quota_subject.subject; NULL: the limit as a whole';

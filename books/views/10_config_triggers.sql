@@ -26,7 +26,9 @@ BEGIN
 			('access_grant', 'quotas', NULL),
 			('quota', 'quotas', 'guard_quota'),
 			('quota_override', 'quotas', 'guard_quota_override'),
-			('quota_request', NULL, 'guard_quota_request')
+			('quota_request', NULL, 'guard_quota_request'),
+			('wallet', NULL, 'guard_wallet_row'),
+			('recharge', NULL, 'guard_wallet_row')
 		) AS v (relation, cache, guard)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS a_check_labels ON aiusage.%I', t.relation);
@@ -56,6 +58,20 @@ BEGIN
 	END LOOP;
 END
 $do$;
+
+-- What a wallet's balance is made of: only ever added to, so the audit log has nothing to add.
+DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.wallet_credit;
+CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.wallet_credit
+	FOR EACH ROW EXECUTE FUNCTION aiusage.guard_wallet_row();
+DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.wallet_credit;
+CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.wallet_credit
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_wallet_row();
+DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.wallet_journal;
+CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.wallet_journal
+	FOR EACH ROW EXECUTE FUNCTION aiusage.guard_wallet_row();
+DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.wallet_journal;
+CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.wallet_journal
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_wallet_row();
 
 DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.quota_event;
 CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.quota_event

@@ -55,7 +55,7 @@ static LocalTransactionId replaced_in = InvalidLocalTransactionId;
 static const char defs_query[] =
 "SELECT q.quota, q.epoch, q.name, q.metric, q.unit, q.currency, q.\"limit\", q.\"window\", q.window_length, q.sliding,"
 "       q.time_zone, q.thresholds, q.action, q.degrade_to, q.reroute_to, q.unpriced, q.exempt_free, q.notify,"
-"       q.published_at, q.published_boundary, q.per, q.tag, q.tag_value,"
+"       q.published_at, q.published_boundary, q.wallet, q.per, q.tag, q.tag_value,"
 "       q.api_key, q.key_class, q.team, q.cost_center, q.project, q.customer, q.plan_tier, q.user_id,"
 "       q.environment, q.workflow, q.job_id, q.provider, q.model, q.endpoint"
 "  FROM aiusage.quota AS q"
@@ -66,7 +66,7 @@ enum
 {
 	COL_QUOTA = 1, COL_EPOCH, COL_NAME, COL_METRIC, COL_UNIT, COL_CURRENCY, COL_LIMIT, COL_WINDOW, COL_WINDOW_LENGTH,
 	COL_SLIDING, COL_TIME_ZONE, COL_THRESHOLDS, COL_ACTION, COL_DEGRADE_TO, COL_REROUTE_TO, COL_UNPRICED, COL_EXEMPT_FREE,
-	COL_NOTIFY, COL_PUBLISHED_AT, COL_PUBLISHED_BOUNDARY, COL_PER, COL_TAG, COL_TAG_VALUE,
+	COL_NOTIFY, COL_PUBLISHED_AT, COL_PUBLISHED_BOUNDARY, COL_WALLET, COL_PER, COL_TAG, COL_TAG_VALUE,
 	COL_SCOPE					/* of the first dimension; the others follow in their order */
 };
 
@@ -305,6 +305,7 @@ load_def(uint64 row, MemoryContext context, AiuQuotaSet *set)
 	def->degrade_to = column_text(row, COL_DEGRADE_TO, context);
 	def->reroute_to = column_text(row, COL_REROUTE_TO, context);
 	def->unpriced_allowed = strcmp(column_text(row, COL_UNPRICED, CurrentMemoryContext), "allow") == 0;
+	def->wallet = DatumGetBool(column(row, COL_WALLET, &isnull));
 	def->exempt_free = DatumGetBool(column(row, COL_EXEMPT_FREE, &isnull));
 	def->notify = column_text(row, COL_NOTIFY, context);
 	def->published_at = DatumGetTimestampTz(column(row, COL_PUBLISHED_AT, &isnull));

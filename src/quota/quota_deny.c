@@ -141,7 +141,9 @@ hint_text(const AiuQuotaDef *def, TimestampTz room_at, TimestampTz now)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	if (def->action == AIU_QUOTA_APPROVE)
+	if (def->wallet)
+		appendStringInfo(&buf, "Ask %s to recharge it: aiusage.request_recharge().", whom(def));
+	else if (def->action == AIU_QUOTA_APPROVE)
 		appendStringInfo(&buf, "More needs an approval: ask %s.", whom(def));
 	else if (def->action == AIU_QUOTA_DEGRADE && def->degrade_to != NULL)
 		appendStringInfo(&buf, "Use model \"%s\" instead; aiusage.admit() says so before the call.", def->degrade_to);
@@ -179,6 +181,10 @@ aiu_quota_deny(const AiuCharge *charge, const AiuLabel *key, const char *subject
 			(errcode(sqlstate),
 			 def->wallet ? errmsg("credit of wallet \"%s\" is used up", def->name) :
 			 errmsg("limit \"%s\" is reached", def->name),
+			 def->wallet ?
+			 errdetail("For %s: asked %s %s, left %s, of which in flight %s and held %s.",
+					   subject, amount_text(charge->amount), def->metric_name, amount_text(refusal->limit - refusal->used),
+					   amount_text(refusal->reserved), amount_text(refusal->held)) :
 			 errdetail("For %s: used %s, in flight %s, held %s, asked %s, limit %s %s; %s.",
 					   subject, amount_text(refusal->used), amount_text(refusal->reserved),
 					   amount_text(refusal->held), amount_text(charge->amount), amount_text(refusal->limit),
