@@ -271,7 +271,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = CASE cardinality(bad) WHEN 1 THEN format('the record of a limit is not valid: %s', bad[1])
 				ELSE format('the record of a limit is not valid, in %s ways', cardinality(bad)) END,
-			DETAIL = CASE WHEN cardinality(bad) > 1 THEN array_to_string(bad, '; ') || '.' END,
+			DETAIL = CASE WHEN cardinality(bad) > 1 THEN array_to_string(bad, '; ') || '.' ELSE 'Nothing was changed.' END,
 			HINT = 'docs/limits.md has every field; aiusage.quota_record() shows those of a limit that exists.';
 	END IF;
 	RETURN f;
