@@ -276,10 +276,15 @@ BEGIN
 			LEFT JOIN (SELECT b.model, b.component, bool_or(b.tier IS NULL) AS standard, array_agg(b.tier) AS tiers
 				FROM all_rates AS b WHERE b.threshold IS NULL AND NOT b.off_peak GROUP BY 1, 2) AS b ON b.model = r.model AND b.component = r.component
 		WHERE r.threshold IS NOT NULL AND r.key <> 'tiered_pricing' AND NOT coalesce(b.standard OR r.tier = ANY (b.tiers), false)
-			AND NOT EXISTS (SELECT FROM aiusage.litellm_units(r.component, r.mode) AS u JOIN aiusage.litellm_derived_units() AS d ON d.kind = 'below' AND d.unit = u.unit
-				JOIN rates AS t ON t.model = r.model AND t.component = CASE d.source WHEN 'input_tokens' THEN 'input_cost_per_token'
-					WHEN 'output_tokens' THEN 'output_cost_per_token' WHEN 'output_image_tokens' THEN 'output_cost_per_image_token'
-					ELSE 'cache_creation_input_token_cost' END)
+			AND (r.model, r.component) NOT IN (SELECT t.model, c.component
+				FROM rates AS t JOIN (VALUES
+					('cache_read_input_token_cost', 'input_cost_per_token'), ('cache_creation_input_token_cost', 'input_cost_per_token'),
+					('cache_creation_input_token_cost_above_1hr', 'input_cost_per_token'), ('input_cost_per_audio_token', 'input_cost_per_token'),
+					('input_cost_per_image_token', 'input_cost_per_token'), ('input_cost_per_video_token', 'input_cost_per_token'),
+					('output_cost_per_reasoning_token', 'output_cost_per_token'), ('citation_cost_per_token', 'output_cost_per_token'),
+					('output_cost_per_audio_token', 'output_cost_per_token'), ('output_cost_per_image_token', 'output_cost_per_token'),
+					('output_cost_per_video_token', 'output_cost_per_token'), ('output_cost_per_token', 'output_cost_per_image_token')) AS c (component, total)
+					ON c.total = t.component)
 		UNION ALL
 		SELECT e.base, e.image_unit, 'images of this size and quality have several prices by format: they are priced by the model''s names with sizes only'
 		FROM entries AS e WHERE e.image_unit IS NOT NULL

@@ -73,6 +73,69 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.check_price_rules(jsonb, text, text) IS 'Refuses malformed rules and prices of a model in the aiusage format (UA422)';
 
+/*
+ * Would the check below find nothing?  The same in a few passes over all rules
+ * and prices; only when it says no does the check look for what to name.
+ */
+CREATE FUNCTION aiusage.price_providers_fit(providers jsonb) RETURNS boolean
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+	SET jit = off
+AS $$
+BEGIN
+	RETURN jsonb_typeof(providers) = 'array' AND (
+		WITH provider AS MATERIALIZED (
+			SELECT p.value AS p, p.value ->> 'provider' AS name FROM jsonb_array_elements(providers) AS p
+		), model AS MATERIALIZED (
+			SELECT p.name AS provider, m.value AS m
+			FROM provider AS p, jsonb_array_elements(CASE jsonb_typeof(p.p -> 'models') WHEN 'array' THEN p.p -> 'models' END) AS m
+		), rule AS MATERIALIZED (
+			SELECT r.value AS r FROM model AS m, jsonb_array_elements(CASE jsonb_typeof(m.m -> 'rules') WHEN 'array' THEN m.m -> 'rules' END) AS r
+		), price AS MATERIALIZED (
+			SELECT c.value AS c, CASE jsonb_typeof(c.value -> 'rate') WHEN 'number' THEN trim_scale((c.value ->> 'rate')::numeric) END AS rate
+			FROM rule AS r, jsonb_array_elements(CASE jsonb_typeof(r.r -> 'prices') WHEN 'array' THEN r.r -> 'prices' END) AS c
+		)
+		SELECT EXISTS (SELECT FROM model)
+			AND NOT EXISTS (SELECT FROM provider AS p WHERE (jsonb_typeof(p.p) = 'object'
+				AND p.p - '{provider,name,match,model_match,fallbacks,models}'::text[] = '{}'
+				AND jsonb_typeof(p.p -> 'provider') = 'string' AND jsonb_typeof(p.p -> 'models') = 'array'
+				AND coalesce(jsonb_typeof(p.p -> 'name'), 'null') IN ('null', 'string')
+				AND coalesce(jsonb_typeof(p.p -> 'match'), 'null') IN ('null', 'object')
+				AND coalesce(jsonb_typeof(p.p -> 'model_match'), 'null') IN ('null', 'object')
+				AND coalesce(jsonb_typeof(p.p -> 'fallbacks'), 'null') IN ('null', 'array')
+				AND NOT EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(p.p -> 'fallbacks') WHEN 'array' THEN p.p -> 'fallbacks' END) AS f
+					WHERE jsonb_typeof(f.value) <> 'string')
+				AND aiusage.price_match_problem(nullif(p.p -> 'match', 'null')) IS NULL
+				AND aiusage.price_match_problem(nullif(p.p -> 'model_match', 'null')) IS NULL) IS NOT TRUE)
+			AND (SELECT count(*) = count(DISTINCT p.name) FROM provider AS p)
+			AND NOT EXISTS (SELECT FROM model AS m WHERE (jsonb_typeof(m.m) = 'object'
+				AND m.m - '{model,match,rules}'::text[] = '{}'
+				AND jsonb_typeof(m.m -> 'model') = 'string' AND jsonb_typeof(m.m -> 'rules') = 'array'
+				AND coalesce(jsonb_typeof(m.m -> 'match'), 'null') IN ('null', 'object')
+				AND aiusage.price_match_problem(nullif(m.m -> 'match', 'null')) IS NULL) IS NOT TRUE)
+			AND (SELECT count(*) = count(DISTINCT (m.provider, m.m ->> 'model')) FROM model AS m)
+			AND NOT EXISTS (SELECT FROM rule AS r WHERE (jsonb_typeof(r.r) = 'object'
+				AND r.r - '{rule,service_tier,endpoint,region,starts_at,ends_at,weekdays,time_from,time_to,time_zone,multiplier,note,prices}'::text[] = '{}'
+				AND jsonb_typeof(r.r -> 'prices') = 'array'
+				AND coalesce(jsonb_typeof(r.r -> 'rule'), 'null') IN ('null', 'number')
+				AND coalesce(jsonb_typeof(r.r -> 'multiplier'), 'null') IN ('null', 'number')
+				AND coalesce(jsonb_typeof(r.r -> 'weekdays'), 'null') IN ('null', 'array')
+				AND NOT EXISTS (SELECT FROM unnest('{service_tier,endpoint,region,starts_at,ends_at,time_from,time_to,time_zone,note}'::text[]) AS k
+					WHERE coalesce(jsonb_typeof(r.r -> k), 'null') NOT IN ('null', 'string'))) IS NOT TRUE)
+			AND NOT EXISTS (SELECT FROM price AS c WHERE (jsonb_typeof(c.c) = 'object'
+				AND c.c - '{unit,rate,per,tier_start,tier_metric,tier_inclusive,min_quantity,quantity_step}'::text[] = '{}'
+				AND jsonb_typeof(c.c -> 'unit') = 'string' AND (c.c ->> 'unit') ~ '^[a-z][a-z0-9_]{0,62}$'
+				AND c.rate BETWEEN 0 AND 1000000000000 AND scale(c.rate) <= (CASE WHEN c.rate < 1000000 THEN 24 ELSE 18 END)
+				AND coalesce(jsonb_typeof(c.c -> 'per'), 'null') IN ('null', 'number')
+				AND coalesce(jsonb_typeof(c.c -> 'tier_start'), 'null') IN ('null', 'number')
+				AND coalesce(jsonb_typeof(c.c -> 'tier_metric'), 'null') IN ('null', 'string')
+				AND coalesce(jsonb_typeof(c.c -> 'tier_inclusive'), 'null') IN ('null', 'boolean')
+				AND coalesce(jsonb_typeof(c.c -> 'min_quantity'), 'null') IN ('null', 'number')
+				AND coalesce(jsonb_typeof(c.c -> 'quantity_step'), 'null') IN ('null', 'number')) IS NOT TRUE));
+END
+$$;
+COMMENT ON FUNCTION aiusage.price_providers_fit(jsonb) IS 'Is a list of providers in the aiusage format such that check_price_providers() finds nothing? false: it may be; that function tells what it is';
+
 CREATE FUNCTION aiusage.check_price_providers(providers jsonb) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
@@ -132,7 +195,9 @@ AS $$
 DECLARE
 	detail text;
 BEGIN
-	PERFORM aiusage.check_price_providers(providers);
+	IF NOT aiusage.price_providers_fit(providers) THEN
+		PERFORM aiusage.check_price_providers(providers);
+	END IF;
 
 	INSERT INTO aiusage.price_provider (version, provider, ordinal, name, match, model_match, fallbacks)
 	SELECT load_prices.version, p.value ->> 'provider', p.n, p.value ->> 'name', nullif(p.value -> 'match', 'null'),
