@@ -120,7 +120,7 @@ BEGIN
 				ELSE 'No secret may be stored here: use a label.' END;
 	END IF;
 	-- What key_record() adds, so that its answer can be edited and put back
-	r := r - ARRAY['status_reason', 'assignment', 'later_assignments', 'credentials', 'rotated_at', 'created_at', 'created_by', 'missing'];
+	r := r - ARRAY['status_reason', 'assignment', 'later_assignments', 'credentials', 'rotated_at', 'created_at', 'created_by', 'quotas', 'missing'];
 
 	-- Other spellings of the same fields.
 	FOREACH field IN ARRAY ARRAY['api_key,key', 'scope_class,class', 'escalation,escalation_contact']
@@ -380,6 +380,7 @@ AS $$
 DECLARE
 	k aiusage.api_key;
 	a aiusage.key_assignment;
+	quotas text[];
 BEGIN
 	SELECT * INTO k FROM aiusage.api_key AS t WHERE t.api_key = key_record.key;
 	IF NOT FOUND THEN
@@ -389,6 +390,17 @@ BEGIN
 	END IF;
 	SELECT * INTO a FROM aiusage.key_assignment AS t
 	WHERE t.api_key = k.api_key AND t.valid_from <= clock_timestamp() AND (t.valid_to IS NULL OR t.valid_to > clock_timestamp());
+
+	-- Active limits whose scope asks for nothing that the key does not have.
+	quotas := ARRAY(
+		SELECT q.name FROM aiusage.quota AS q
+		WHERE q.status = 'active' AND (q.api_key IS NULL OR q.api_key = k.api_key) AND (q.key_class IS NULL OR q.key_class = k.class)
+			AND (q.team IS NULL OR q.team = a.team) AND (q.cost_center IS NULL OR q.cost_center = a.cost_center)
+			AND (q.project IS NULL OR q.project = a.project) AND (q.environment IS NULL OR q.environment = a.environment)
+			AND (q.workflow IS NULL OR q.workflow = a.workflow) AND (q.customer IS NULL OR q.customer = a.customer)
+			AND (q.plan_tier IS NULL OR q.plan_tier = (SELECT c.plan_tier FROM aiusage.customer AS c WHERE c.customer = a.customer))
+			AND num_nonnulls(q.user_id, q.job_id, q.tag_value, q.provider, q.model, q.endpoint) = 0
+		ORDER BY q.name);
 
 	RETURN jsonb_build_object(
 		'key', k.api_key, 'class', k.class, 'status', k.status, 'status_reason', k.status_reason,
@@ -415,6 +427,7 @@ BEGIN
 				ORDER BY c.valid_from, c.credential_label)
 			FROM aiusage.key_credential AS c
 			WHERE c.api_key = k.api_key), '[]'),
+		'quotas', to_jsonb(quotas),
 		'missing', (
 			SELECT coalesce(jsonb_agg(m.what ORDER BY m.ord), '[]')
 			FROM (VALUES
@@ -424,7 +437,7 @@ BEGIN
 				(4, 'environment', a.environment IS NULL),
 				(5, 'class', k.class IS NULL),
 				(6, 'allowed_routes', k.allowed_providers IS NULL AND k.allowed_models IS NULL AND k.allowed_endpoints IS NULL),
-				(7, 'quota', true),		-- limits are not there yet
+				(7, 'quota', cardinality(quotas) = 0),
 				(8, 'escalation_contact', k.escalation_contact IS NULL),
 				(9, 'review_cadence', k.review_cadence IS NULL),
 				(10, 'rotation', k.rotation_due IS NULL OR k.rotation_owner IS NULL)

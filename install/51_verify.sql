@@ -1,5 +1,6 @@
 /*
  * verify(): the rollups equal the ledger, and the ledger agrees with itself.
+ * Limits have their checks in 52_verify_quotas.sql.
  */
 
 CREATE FUNCTION aiusage.verify(OUT check_name text, OUT ok boolean, OUT expected text, OUT actual text, OUT detail text)
@@ -7,7 +8,7 @@ RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
 COMMENT ON FUNCTION aiusage.verify() IS
-	'Proves that every rollup equals the ledger, measure by measure, unit by unit and set by set, that components add up to cost, that states agree, and more: one row a check. Reads the whole ledger; changes nothing, so runs on a standby too';
+	'Proves that every rollup equals the ledger, measure by measure, unit by unit and set by set, that components add up to cost, that states agree, that the counters of every limit equal the ledger, and more: one row a check. Reads the whole ledger; changes nothing, so runs on a standby too';
 
 CREATE FUNCTION aiusage.owner_verify(OUT check_name text, OUT ok boolean, OUT expected text, OUT actual text, OUT detail text)
 RETURNS SETOF record
@@ -296,6 +297,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM aiusage.owner_verify_statements();
 	RETURN QUERY SELECT 'wallets agree with their journals', count(*) = 0, '0', count(*)::text,
 		string_agg(format('wallet "%s": %s', w.wallet, w.problem), '; ') FROM aiusage.owner_verify_wallets() AS w;
+	RETURN QUERY SELECT v.* FROM aiusage.owner_verify_quotas() v;
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_verify() IS

@@ -59,7 +59,7 @@ CREATE FUNCTION aiusage.quota_subject_text(per text[], tag text, labels text[]) 
 AS $$
 	SELECT coalesce(string_agg(
 		CASE p.name WHEN 'tag' THEN concat('tag ', quota_subject_text.tag) ELSE p.name END || ' ' ||
-			coalesce(concat('"', l.label, '"'), '(none)'), ', ' ORDER BY p.ord), 'everything in its scope')
+			coalesce('"' || l.label || '"', '(none)'), ', ' ORDER BY p.ord), 'everything in its scope')
 	FROM unnest(quota_subject_text.per) WITH ORDINALITY AS p (name, ord)
 	LEFT JOIN unnest(quota_subject_text.labels) WITH ORDINALITY AS l (label, ord) USING (ord)
 $$;

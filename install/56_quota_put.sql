@@ -269,9 +269,8 @@ BEGIN
 
 	IF cardinality(bad) > 0 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = CASE cardinality(bad) WHEN 1 THEN format('the record of a limit is not valid: %s', bad[1])
-				ELSE format('the record of a limit is not valid, in %s ways', cardinality(bad)) END,
-			DETAIL = CASE WHEN cardinality(bad) > 1 THEN array_to_string(bad, '; ') || '.' ELSE 'Nothing was changed.' END,
+			MESSAGE = 'the record of a limit is not valid',
+			DETAIL = array_to_string(bad, '; ') || '.',
 			HINT = 'docs/limits.md has every field; aiusage.quota_record() shows those of a limit that exists.';
 	END IF;
 	RETURN f;

@@ -45,6 +45,15 @@ floor_div(int64 a, int64 b)
 	return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
 }
 
+static inline void
+check_end(TimestampTz ends)
+{
+	if (unlikely(!IS_VALID_TIMESTAMP(ends)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+}
+
 /*
  * The first local days, as Julian days, of the window that holds a day and of
  * the one after it.
@@ -112,6 +121,7 @@ aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
 {
 	struct AiuQuotaClock *clock = def->clock;
 	uint64		generation;
+	bool		keep = true;
 
 	if (def->window == AIU_WINDOW_TOTAL)
 	{
@@ -146,13 +156,12 @@ aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
 		*starts = floor_div(at - UNIX_EPOCH, def->sub_usec) * def->sub_usec + UNIX_EPOCH;
 		*window = *starts;
 		*ends = *starts + (AIU_QUOTA_RING + 1) * def->sub_usec;
+		check_end(*ends);
 		return;
 	}
 
 	if (unlikely(at < clock->from || at >= clock->to))
 	{
-		bool		keep = true;
-
 		if (clock->usecs == 0)
 			locate_days(def, clock, at);
 		else if (def->window == AIU_WINDOW_INTERVAL)
@@ -165,12 +174,10 @@ aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
 		}
 		else
 			keep = locate_clock(clock, at);
-		*window = *starts = clock->from;
-		*ends = clock->to;
-		if (!keep)
-			clock->from = clock->to = 0;
-		return;
 	}
 	*window = *starts = clock->from;
 	*ends = clock->to;
+	if (unlikely(!keep))
+		clock->from = clock->to = 0;
+	check_end(*ends);
 }
