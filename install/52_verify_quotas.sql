@@ -114,18 +114,28 @@ BEGIN
 	-- Memory has no snapshot: what others commit meanwhile differs for a moment.  What is wrong differs by the same each time.
 	FOR i IN 1..5 LOOP
 		again := (
-			SELECT jsonb_object_agg(concat_ws(' ', m.quota, m.subject, m.window_start), jsonb_build_array(m.committed, b.used))
-			FROM (SELECT c.quota, c.subject, CASE WHEN c.sliding THEN 0 ELSE c.window_start END AS window_start, c.committed
-				FROM aiusage.quota_counters() AS c WHERE c.state = 'ready' AND c.reserved = 0) AS m
-			JOIN aiusage.quota AS q ON q.quota = m.quota AND q.status = 'active'
-			CROSS JOIN LATERAL (
-				SELECT coalesce(sum(x.used), 0) AS used, bool_or(true) AS found FROM aiusage.quota_counter AS x
-				WHERE x.quota = m.quota AND x.subject = m.subject AND x.window_start = m.window_start
-			) AS b
-			WHERE NOT q.sliding AND m.committed <> b.used
-				-- of a window that was thrown away, the books have nothing to compare
-				AND (b.found OR EXISTS (SELECT FROM aiusage.quota_window(q.quota, clock_timestamp()) AS w
-					WHERE q."window" <> 'invoice_period' AND w.window_start = m.window_start)));
+			WITH memory AS MATERIALIZED (
+				SELECT c.quota, c.subject, c.window_start, c.sliding, c.sub_bucket, c.committed
+				FROM aiusage.quota_counters() AS c WHERE c.state = 'ready' AND c.reserved = 0
+			), books AS MATERIALIZED (
+				SELECT x.quota, x.subject, x.window_start, x.used,
+					CASE WHEN isfinite(x.starts_at) AND isfinite(x.ends_at) THEN extract(epoch FROM x.ends_at - x.starts_at) * 1000000 / 13 END AS sub
+				FROM aiusage.quota_counter AS x
+			), pairs AS (
+				SELECT m.quota, m.subject, m.window_start, m.committed, coalesce(sum(b.used), 0) AS used, count(b.used) > 0 AS found
+				FROM memory AS m
+				LEFT JOIN books AS b ON b.quota = m.quota AND b.subject = m.subject AND CASE WHEN m.sliding
+					THEN floor(b.window_start / b.sub) BETWEEN m.sub_bucket - 12 AND m.sub_bucket ELSE b.window_start = m.window_start END
+				GROUP BY m.quota, m.subject, m.window_start, m.committed
+			)
+			SELECT jsonb_object_agg(concat_ws(' ', p.quota, p.subject, p.window_start), jsonb_build_array(p.committed, p.used))
+			FROM pairs AS p
+			JOIN aiusage.quota AS q ON q.quota = p.quota AND q.status = 'active'
+			WHERE p.committed <> p.used
+				-- memory may still have subjects of an earlier epoch, and windows that were thrown away: the books have nothing to compare
+				AND (p.found OR EXISTS (SELECT FROM aiusage.quota_window(q.quota, clock_timestamp()) AS w
+					WHERE (w.window_start = p.window_start OR q.sliding) AND q."window" <> 'invoice_period'
+						AND (q.epoch = 1 OR q.per = '{}' AND p.subject = aiusage.quota_subject_id(q.quota, q.epoch, '{}')))));
 		differ := CASE WHEN i = 1 THEN again ELSE (SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(differ) AS d
 			WHERE again -> d.key = d.value) END;
 		EXIT WHEN differ IS NULL;

@@ -21,8 +21,8 @@ BEGIN
 	stray := (SELECT min(k) FROM jsonb_object_keys(subject) AS k WHERE k <> ALL (per));
 	IF stray IS NOT NULL OR (SELECT count(*) FROM jsonb_object_keys(subject)) <> cardinality(per) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = coalesce(format('"%s" is not among what the limit is kept apart by', left(stray, 64)),
-				'whose counter is raised is not said in full'),
+			MESSAGE = CASE WHEN stray IS NULL THEN 'whose counter is raised is not said in full'
+				ELSE format('"%s" is not among what the limit is kept apart by', left(stray, 64)) END,
 			HINT = CASE WHEN cardinality(per) = 0 THEN 'The limit has one counter only: leave it out.'
 				ELSE format('Say %s; null stands for usage without one.', array_to_string(per, ', ')) END;
 	END IF;
@@ -172,14 +172,14 @@ CREATE FUNCTION aiusage.owner_decide_request(request bigint, new_status text, no
 AS $$
 BEGIN
 	UPDATE aiusage.quota_request AS r
-	SET status = new_status, decided_at = clock_timestamp(), decided_by = aiusage.acting_role(), decision_note = note
+	SET status = new_status, decided_at = clock_timestamp(), decided_by = aiusage.acting_role(), decision_note = owner_decide_request.note
 	WHERE r.request = owner_decide_request.request;
 	INSERT INTO aiusage.quota_event (kind, quota, quota_name, subject, subject_text, "limit", detail, role)
 	SELECT new_status, q.quota, q.name,
 		CASE WHEN r.labels IS NOT NULL THEN aiusage.quota_subject_id(q.quota, q.epoch, r.labels) END,
 		CASE WHEN r.labels IS NOT NULL THEN aiusage.quota_subject_text(q.per, q.tag, r.labels) END,
 		coalesce(r.raise_to, q."limit" + r.raise_by),
-		concat_ws(': ', format('request %s', r.request), note), aiusage.acting_role()
+		concat_ws(': ', format('request %s', r.request), owner_decide_request.note), aiusage.acting_role()
 	FROM aiusage.quota_request AS r JOIN aiusage.quota AS q ON q.quota = r.quota
 	WHERE r.request = owner_decide_request.request;
 END

@@ -33,12 +33,12 @@ SELECT pg_temp.book('qu-1', 1.25, 2, 'ana', tags => '{"feature": "x", "n": 1.50,
 -- Scopes and subjects: every dimension, on rows that are folded and rows that are not
 SELECT count(aiusage.put_quota(jsonb_build_object('name', 'qu ' || v.name, 'metric', v.metric, 'limit', 1000000, 'window', 'total', 'scope', v.scope, 'per', v.per)
 	|| coalesce(v.more, '{}'))) AS published FROM (VALUES
-	('key', 'spend', jsonb '{"api_key": "qu-1"}', jsonb '[]', NULL::jsonb), ('class', 'requests', '{"key_class": "batch"}', '[]', NULL), ('team', 'tokens', '{"team": "qu-a"}', '["user_id"]', NULL),
+	('key', 'spend', jsonb '{"api_key": "qu-1"}', jsonb '[]', NULL::jsonb), ('class', 'requests', '{"key_class": "batch", "team": "qu-b"}', '[]', NULL), ('team', 'tokens', '{"team": "qu-a"}', '["user_id"]', NULL),
 	('cost center', 'images', '{"cost_center": "qu-cc"}', '["team", "model"]', NULL), ('project', 'requests', '{"project": "qu-p"}', '["customer"]', NULL),
-	('customer', 'spend', '{"customer": "qu-acme"}', '[]', NULL), ('tier', 'requests', '{"plan_tier": "gold"}', '[]', NULL), ('user', 'errors', '{"user_id": "ana"}', '["api_key"]', NULL),
+	('customer', 'spend', '{"customer": "qu-acme"}', '[]', NULL), ('tier', 'requests', '{"plan_tier": "gold", "team": "qu-a"}', '[]', NULL), ('user', 'errors', '{"user_id": "ana", "team": "qu-a"}', '["api_key"]', NULL),
 	('environment', 'requests', '{"environment": "production"}', '[]', NULL), ('workflow', 'spend', '{"workflow": "qu-w"}', '[]', NULL), ('provider', 'requests', '{"provider": "QU-pro*", "api_key": "qu-2"}', '["provider"]', NULL),
-	('model', 'requests', '{"model": "qu-M", "api_key": "qu-2"}', '["model"]', NULL), ('tag', 'requests', '{"tag": {"feature": "x"}}', '[]', NULL), ('per tag', 'requests', '{"team": "qu-a"}', '["tag"]', '{"tag": "n"}'),
-	('bool tag', 'requests', '{"tag": {"on": "true"}}', '[]', NULL), ('euro', 'spend', '{"api_key": "qu-1"}', '[]', '{"currency": "EUR"}')
+	('model', 'requests', '{"model": "qu-M", "api_key": "qu-2"}', '["model"]', NULL), ('tag', 'requests', '{"tag": {"feature": "x"}, "team": "qu-a"}', '[]', NULL), ('per tag', 'requests', '{"team": "qu-a"}', '["tag"]', '{"tag": "n"}'),
+	('bool tag', 'requests', '{"tag": {"on": "true"}, "team": "qu-a"}', '[]', NULL), ('euro', 'spend', '{"api_key": "qu-1"}', '[]', '{"currency": "EUR"}')
 	) AS v (name, metric, scope, per, more);
 SELECT name, subject, trim_scale(used) AS used, currency, unit FROM aiusage.quota_state WHERE name LIKE 'qu %' ORDER BY name, subject;
 SELECT aiusage.refresh() > 0 AS folded;
