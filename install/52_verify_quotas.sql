@@ -25,7 +25,8 @@ BEGIN
 				'environment', a.environment, 'workflow', coalesce(r.workflow, a.workflow), 'job_id', r.job_id,
 				'provider', lower(r.provider COLLATE "C"), 'model', lower(r.model COLLATE "C"),
 				'endpoint', lower(r.endpoint COLLATE "C"), 'tag', r.tags ->> q.tag) AS d,
-			CASE WHEN r.quota_state = 'exempt' OR r.recorded_at < q.published_at THEN r.occurred_at
+			CASE WHEN r.quota_state = 'exempt' OR r.recorded_at < q.published_at
+					THEN CASE WHEN q.sliding THEN least(r.occurred_at, r.recorded_at) ELSE r.occurred_at END
 				WHEN q.sliding OR q."window" IN ('minute', 'hour') OR q.window_length < interval '1 day'
 					OR r.recorded_at - r.occurred_at > interval '1 hour' THEN r.recorded_at
 				ELSE r.occurred_at END AS at

@@ -19,7 +19,7 @@
  * Longer ones go by the time of the event, but for what comes more than an hour
  * late, which counts when it came.  Rows that were recorded before the limit
  * was published, and those of a bulk import, are history, and go by the time of
- * their event everywhere.
+ * their event everywhere; but a sliding window never gets ahead of the clock.
  *
  *-------------------------------------------------------------------------
  */
@@ -69,7 +69,7 @@ static TimestampTz
 time_that_counts(const AiuQuotaDef *def, const AiuQuotaFacts *facts)
 {
 	if (facts->exempt || facts->recorded_at < def->published_at)
-		return facts->occurred_at;
+		return def->sliding ? Min(facts->occurred_at, facts->recorded_at) : facts->occurred_at;
 	if (!def->by_event_time || facts->recorded_at - facts->occurred_at > LATE_AFTER)
 		return facts->recorded_at;
 	return facts->occurred_at;

@@ -159,18 +159,30 @@ static bool
 load(AiuCounter *counter, const AiuCharge *charge, TimestampTz deadline)
 {
 	Books		books;
+	AiuCharge	now = *charge;
 	volatile bool done = false;
+
+	/* a sliding window is that of now, also when a row of long ago asks for it first */
+	if (now.def->sliding)
+	{
+		int64		window;
+		TimestampTz starts;
+		TimestampTz ends;
+
+		aiu_quota_window(now.def, GetCurrentTimestamp(), 0, &window, &starts, &ends);
+		now.window = Max(now.window, window);
+	}
 
 	PG_ENSURE_ERROR_CLEANUP(stop_loading, PointerGetDatum(counter));
 	{
-		done = read_books(charge, deadline, &books);
+		done = read_books(&now, deadline, &books);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(stop_loading, PointerGetDatum(counter));
 
 	if (done)
 		aiu_hold_adopt(counter);
 	if (done)
-		set_ready(counter, charge, &books);
+		set_ready(counter, &now, &books);
 	else
 		stop_loading(0, PointerGetDatum(counter));
 	return done;

@@ -219,18 +219,26 @@ check(const AiuCounter *counter, const AiuCharge *charge, int128 limit, AiuQuota
 
 /* Add it.  Locked, and the journal has room. */
 static uint32
-add(AiuCounter *counter, const AiuCharge *charge, int128 limit, TimestampTz now)
+add(AiuCounter *counter, const AiuCharge *charge, AiuQuotaMode mode, int128 limit, TimestampTz now)
 {
 	int64		bucket = 0;
 	int128		used;
 	uint32		alerts = 0;
 
-	/* what is older than the ring counts now, as does what is late in the queue for this counter */
+	/*
+	 * What is older than the ring is out of the window, history of a bulk
+	 * import as a rule.  But a row that is checked came just now, in a
+	 * statement that takes longer than the window: it counts now.
+	 */
 	if (counter->sliding)
 	{
 		bucket = aiu_charge_bucket(charge);
 		if (bucket < counter->ring_head - AIU_QUOTA_RING)
+		{
+			if (mode != AIU_QUOTA_CHECK)
+				return 0;
 			bucket = counter->ring_head;
+		}
 	}
 	if (charge->amount > 0)
 	{
@@ -377,7 +385,7 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 	{
 		AiuCharge  *charge = &charges[order[k]];
 		AiuCounter *counter = &aiu_quota_counters[charge->counter];
-		uint32		alerts = add(counter, charge, limits[order[k]], now);
+		uint32		alerts = add(counter, charge, mode, limits[order[k]], now);
 
 		if (unlikely(alerts != 0))
 		{
