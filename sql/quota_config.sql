@@ -36,7 +36,9 @@ UPDATE aiusage.quota SET metric = 'requests', currency = NULL WHERE quota = :wee
 UPDATE aiusage.quota SET "limit" = 1 WHERE quota = :month;
 UPDATE aiusage.quota SET status = 'draft', published_at = NULL WHERE quota = :week;
 DELETE FROM aiusage.quota WHERE quota = :week;
+SET client_min_messages = warning;
 TRUNCATE aiusage.quota CASCADE;
+RESET client_min_messages;
 UPDATE aiusage.quota_event SET detail = 'x' WHERE quota = :month;
 DELETE FROM aiusage.quota_event;
 
