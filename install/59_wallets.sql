@@ -37,6 +37,8 @@ AS $$
 DECLARE
 	number int;
 BEGIN
+	-- before the wallet, as put_wallet() does: its limit changes with it
+	LOCK TABLE aiusage.quota IN ROW EXCLUSIVE MODE;
 	SELECT x.wallet INTO number FROM aiusage.wallet AS x WHERE x.name = owner_wallet.name AND x.status = 'active' FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
@@ -166,12 +168,14 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	w aiusage.wallet;
+	number int;
 BEGIN
 	IF coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'closing a wallet needs a reason', HINT = 'Say why in words; an auditor reads it.';
 	END IF;
 	LOCK TABLE aiusage.quota IN SHARE ROW EXCLUSIVE MODE;
-	SELECT * INTO w FROM aiusage.wallet AS x WHERE x.wallet = aiusage.owner_wallet(name);
+	number := aiusage.owner_wallet(name);
+	SELECT * INTO w FROM aiusage.wallet AS x WHERE x.wallet = number;
 	PERFORM aiusage.owner_post_wallet(w.wallet);
 	UPDATE aiusage.wallet AS x SET status = 'closed', closed_at = clock_timestamp(), closed_by = aiusage.acting_role() WHERE x.wallet = w.wallet;
 	PERFORM aiusage.owner_retire_quota(w.name, reason);
@@ -249,7 +253,8 @@ AS $$
 DECLARE
 	r aiusage.recharge;
 BEGIN
-	-- wallet before recharge, as everybody takes them
+	-- limits before wallet before recharge, as everybody takes them
+	LOCK TABLE aiusage.quota IN ROW EXCLUSIVE MODE;
 	PERFORM FROM aiusage.wallet AS w WHERE w.wallet = (SELECT x.wallet FROM aiusage.recharge AS x WHERE x.recharge = owner_decide_recharge.recharge) FOR UPDATE;
 	SELECT * INTO r FROM aiusage.recharge AS x WHERE x.recharge = owner_decide_recharge.recharge FOR UPDATE;
 	IF NOT FOUND THEN

@@ -139,6 +139,7 @@ DECLARE
 	c aiusage.wallet_credit;
 	owed numeric;
 BEGIN
+	LOCK TABLE aiusage.quota IN ROW EXCLUSIVE MODE;
 	SELECT * INTO STRICT w FROM aiusage.wallet AS x WHERE x.wallet = owner_post_wallet.wallet FOR UPDATE;
 	-- one statement, so one snapshot: what is folded, and when that was
 	SELECT coalesce((SELECT sum(u.used) FROM aiusage.quota AS q
