@@ -30,6 +30,7 @@
 
 /* What is remembered: 64 kB a backend that books against limits kept apart. */
 #define MEMO_SLOTS		512		/* a power of two */
+#define MEMO_WAYS		4		/* places that a subject may be in: SHA-256 a row is dear */
 #define MEMO_BYTES		104
 
 typedef struct MemoSlot
@@ -71,20 +72,28 @@ begin_subject(int32 quota, int32 epoch)
 static void
 finish_subject(StringInfo buf, uint64 subject[2])
 {
+	static uint32 victim = 0;
+	uint32		hash = hash_bytes((const unsigned char *) buf->data, buf->len);
+	MemoSlot   *set = &memo[hash & (MEMO_SLOTS - 1) & ~(MEMO_WAYS - 1)];
 	MemoSlot   *slot;
 	uint8		digest[AIU_DIGEST_LEN];
+	int			i;
 
-	slot = &memo[hash_bytes((const unsigned char *) buf->data, buf->len) & (MEMO_SLOTS - 1)];
-	if (slot->len == buf->len && memcmp(slot->bytes, buf->data, buf->len) == 0)
+	for (i = 0; i < MEMO_WAYS; i++)
 	{
-		subject[0] = slot->subject[0];
-		subject[1] = slot->subject[1];
-		return;
+		slot = &set[i];
+		if (slot->len == buf->len && memcmp(slot->bytes, buf->data, buf->len) == 0)
+		{
+			subject[0] = slot->subject[0];
+			subject[1] = slot->subject[1];
+			return;
+		}
 	}
 	aiu_digest_finish(buf->data, buf->len, digest);
 	memcpy(subject, digest, sizeof(digest));
 	if (buf->len <= MEMO_BYTES)
 	{
+		slot = &set[victim++ % MEMO_WAYS];
 		slot->len = buf->len;
 		memcpy(slot->bytes, buf->data, buf->len);
 		memcpy(slot->subject, digest, sizeof(digest));
