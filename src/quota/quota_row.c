@@ -28,7 +28,7 @@
 
 /* Bytes of charges on their way from BEFORE to AFTER. */
 #define QUEUE_FIRST		(16 * 1024)
-#define QUEUE_MAX		(2 * 1024 * 1024)
+#define QUEUE_MAX		(8 * 1024 * 1024)
 
 typedef struct QueuedRow
 {

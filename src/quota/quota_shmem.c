@@ -172,12 +172,13 @@ chain(uint32 hash)
 bool
 aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge)
 {
-	AiuCounterKey key;
+	const AiuCounterKey *key = &counter->key;
 
-	if (counter->state == AIU_COUNTER_FREE)
-		return false;
-	make_key(charge, &key);
-	return memcmp(&key, &counter->key, sizeof(key)) == 0;
+	return counter->state != AIU_COUNTER_FREE &&
+		key->subject[0] == charge->subject[0] && key->subject[1] == charge->subject[1] &&
+		key->window == (charge->def->sliding ? 0 : charge->window) &&
+		key->quota == charge->def->quota &&
+		key->database == MyDatabaseId && key->books == aiu_catalog_usage_record();
 }
 
 TimestampTz
