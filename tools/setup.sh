@@ -16,10 +16,11 @@ own_pg=${PG_CONFIG:-}
 
 want_tests=no
 want_node=no
+want_redis=no
 for arg in "$@"; do
 	case $arg in
 		--tests) want_tests=yes; want_node=yes ;;
-		--bench) want_node=yes ;;
+		--bench) want_node=yes; want_redis=yes ;;
 		*) die "unknown argument $arg" ;;
 	esac
 done
@@ -46,6 +47,9 @@ fi
 if [ $want_node = yes ]; then
 	command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 	command -v npm >/dev/null 2>&1 || missing="$missing npm"
+fi
+if [ $want_redis = yes ]; then
+	command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 fi
 
 [ -n "$missing" ] || exit 0
