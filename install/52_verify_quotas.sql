@@ -39,8 +39,8 @@ BEGIN
 			WHEN 'spend' THEN CASE WHEN f.kind <> 'outcome' AND aiusage.currency(f.cost) = q.currency THEN f.cost::numeric END
 			WHEN 'requests' THEN 1
 			WHEN 'errors' THEN (f.status <> 'success')::int
-			WHEN 'tokens' THEN aiusage.quantity(f.usage, 'input_tokens') + aiusage.quantity(f.usage, 'output_tokens')
-			WHEN 'unit' THEN aiusage.quantity(f.usage, q.unit) END AS amount
+			WHEN 'tokens' THEN coalesce(aiusage.quantity(f.usage, 'input_tokens'), 0) + coalesce(aiusage.quantity(f.usage, 'output_tokens'), 0)
+			WHEN 'unit' THEN coalesce(aiusage.quantity(f.usage, q.unit), 0) END AS amount
 		FROM facts AS f
 		WHERE (q.metric = 'spend' OR f.kind = 'usage' AND f.adjusts IS NULL)
 			-- in its scope

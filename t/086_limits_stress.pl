@@ -14,7 +14,7 @@
 #   - verify() is clean.
 #
 #     AIUSAGE_STRESS_SEED=n     the same traffic again
-#     AIUSAGE_STRESS_ROUNDS=n   rounds (5); the last one is the promotion
+#     AIUSAGE_STRESS_ROUNDS=n   rounds (4); the last one is the promotion
 #     AIUSAGE_STRESS_SECONDS=n  of traffic in a round (1.5)
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ use Test::More;
 use Time::HiRes qw(usleep time);
 
 my $seed = $ENV{AIUSAGE_STRESS_SEED} // int(time() * 1000) % 1_000_000_000;
-my $rounds = $ENV{AIUSAGE_STRESS_ROUNDS} // 5;
+my $rounds = $ENV{AIUSAGE_STRESS_ROUNDS} // 4;
 my $seconds = $ENV{AIUSAGE_STRESS_SECONDS} // 1.5;
 my $clients = 32;
 my $violations = 0;
@@ -216,8 +216,10 @@ sub start_traffic
 		'<', \undef, '>', $node->basedir . '/pgbench.log', '2>&1');
 	for my $i (1, 2)
 	{
-		my $in = plain_traffic();
-		push @run, IPC::Run::start([ 'timeout', $n + 1, 'psql', '-X', '-q', '-d', $node->connstr('lab') ], '<', \$in, '>', $node->basedir . "/psql$i.log", '2>&1');
+		my $file = $node->basedir . "/plain$i.sql";
+		unlink $file;
+		append_to_file($file, plain_traffic());
+		push @run, IPC::Run::start([ 'timeout', $n + 1, 'psql', '-X', '-q', '-d', $node->connstr('lab'), '-f', $file ], '<', \undef, '>', $node->basedir . "/psql$i.log", '2>&1');
 	}
 	return @run;
 }
@@ -275,7 +277,7 @@ sub violation
 }
 
 my $standby;
-my @kinds = ('traffic', 'kill -9 of a backend', 'folds, and a limit that is raised', 'immediate restart');
+my @kinds = ('folds, and a limit that is raised', 'kill -9 of a backend', 'immediate restart');
 my @binding = ('cap', 'team input', 'key requests', 'project spend', 'requests an hour', 'model spend');
 my $booked = 0;
 
@@ -300,7 +302,7 @@ for my $round (1 .. $rounds)
 	usleep($seconds * 500_000);
 	if ($kind eq 'kill -9 of a backend')
 	{
-		my $pid = $q->(q{SELECT pid FROM pg_stat_activity WHERE datname = 'lab' AND pid <> pg_backend_pid() AND application_name = 'pgbench' ORDER BY random() LIMIT 1});
+		my $pid = $q->(q{SELECT pid FROM pg_stat_activity WHERE datname = 'lab' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND query <> '' ORDER BY random() LIMIT 1});
 		kill 'KILL', $pid if $pid =~ /^\d+$/;
 	}
 	elsif ($kind =~ /folds/)
