@@ -273,7 +273,7 @@ sub step
 		my $limit = pick(sort keys %limits);
 		my $most = 0;
 		for (keys %used, keys %held) { my ($l) = split /\|/; next if $l ne $limit; my $s = ($used{$_} // 0) + ($held{$_} // 0); $most = $s if $s > $most }
-		$cap{$limit} = int($most * (0.8 + rand 0.5)) + ($limit eq 'open' ? 1 + int rand 4 : int rand 60);
+		$cap{$limit} = int($most * (0.9 + rand 0.7)) + ($limit eq 'open' ? 1 + int rand 4 : int rand 60);
 		return ([ 'SELECT ' . limit_sql($limit) . ' IS NULL', 'f' ]);
 	}
 	my $limit = pick('cap', 'calls', 'model');

@@ -255,10 +255,11 @@ $q->(q{
 	WHERE c.state <> 'ready' OR c.committed <> coalesce(e.used, 0) OR c.reserved <> 0 OR c.held <> 0 OR c.pins <> 0;
 
 	CREATE VIEW wrong_states AS
+	WITH e AS MATERIALIZED (TABLE expected), s AS MATERIALIZED (TABLE aiusage.quota_state)
 	SELECT e.name, e.labels, e.used, s.used AS state_used, s.held
-	FROM expected AS e JOIN aiusage.quota AS q USING (name)
-	LEFT JOIN aiusage.quota_state AS s ON s.quota = q.quota AND s.subject = aiusage.quota_subject_text(q.per, q.tag, e.labels)
-	WHERE e.w = (SELECT max(x.w) FROM expected AS x WHERE x.name = e.name) AND (s.used IS DISTINCT FROM e.used OR s.held <> 0);
+	FROM e JOIN aiusage.quota AS q USING (name)
+	LEFT JOIN s ON s.quota = q.quota AND s.subject = aiusage.quota_subject_text(q.per, q.tag, e.labels)
+	WHERE e.w = (SELECT max(x.w) FROM e AS x WHERE x.name = e.name) AND (s.used IS DISTINCT FROM e.used OR s.held <> 0);
 });
 
 sub used
@@ -285,7 +286,7 @@ for my $round (1 .. $rounds)
 {
 	my $kind = $round == $rounds ? 'promotion' : $kinds[ ($round - 1) % @kinds ];
 	my $binding = $binding[ int rand @binding ];
-	my $room = 1500 + int rand 3000;
+	my $room = 500 + int rand 1500;
 	my $before = used($binding);
 	my $cap = $before + $room;
 	my $what = "round $round, $kind, $binding";
