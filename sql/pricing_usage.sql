@@ -142,6 +142,7 @@ SELECT unit, quantity, why FROM pricing_parts('lab', 'own', '{"tpu_minutes": 2.5
 SELECT unit, why FROM pricing_parts('lab', 'orphan', '{"cache_read_tokens": 5}', book => 'pricing_lab');
 SELECT pricing_cost('lab', 'orphan', '{"output_tokens": 5}', book => 'pricing_lab') AS not_touched;
 SELECT unit, why FROM pricing_parts('lab', 'gap', '{"input_tokens": 10, "cache_read_tokens": 5, "input_audio_tokens": 5}', book => 'pricing_lab');
+SELECT unit, split_part(why, ':', 1) AS why FROM pricing_parts('lab', 'gap', '{"input_tokens": 10, "cache_read_tokens": 0, "input_audio_tokens": 5, "cache_audio_read_tokens": 5}', book => 'pricing_lab');
 SELECT pricing_cost('lab', 'gap', '{"input_tokens": 10, "cache_read_tokens": 5}', book => 'pricing_lab') AS no_overlap;
 SELECT unit, why FROM pricing_parts('lab', 'above', '{"input_tokens": 100}', book => 'pricing_lab');
 SELECT pricing_cost('lab', 'above', '{"input_tokens": 101}', book => 'pricing_lab') AS above;

@@ -20,72 +20,13 @@
 //     unknown  unpriced: the oracle knows no such provider or model
 //
 //     node differential.mjs [SEED [FACTOR]]
-import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { calcPrice, waitForUpdate } from '@pydantic/genai-prices';
-import { decimal, generator, halfEven, micro, rational } from './exact.mjs';
+import { decimal, generator, micro } from './exact.mjs';
+import { below, byKey, close, exact, names, uncovered, units } from './oracle.mjs';
 
 const { random, one, chance } = generator(process.argv[2] ?? 20260923);
 const factor = Number(process.argv[3] ?? 1);
 console.warn = () => {};
-
-// ---------------------------------------------------------------- units
-//
-// The oracle's own registry (it does not export it): name -> dimensions, per, price key.
-
-function registry() {
-	const path = fileURLToPath(new URL('node_modules/@pydantic/genai-prices/dist/index.js', import.meta.url));
-	const text = fs.readFileSync(path, 'utf8');
-	const start = text.indexOf('{\n  audio_seconds: {\n    dimensions:');
-	const end = text.indexOf('\n};', start);
-	if (start < 0 || end < 0) throw new Error('the package does not hold its units where they were');
-	return Function(`return ${text.slice(start, end)}\n}`)();
-}
-const units = registry();
-const names = Object.keys(units);
-const byKey = Object.fromEntries(names.map((n) => [units[n].price_key ?? n, n]));
-const contains = (a, b) => a !== b && Object.entries(units[a].dimensions).every(([k, v]) => units[b].dimensions[k] === v);
-const below = Object.fromEntries(names.map((a) => [a, names.filter((b) => contains(a, b))]));
-
-// ---------------------------------------------------------------- exact amounts
-
-// Sum of the rounded components, and whether anything was rounded.
-function exact(usage, prices, minimum) {
-	const priced = Object.keys(prices).filter((k) => byKey[k] && byKey[k] !== 'requests').map((k) => byKey[k]);
-	priced.sort((a, b) => Object.keys(units[b].dimensions).length - Object.keys(units[a].dimensions).length);
-	const leaf = {};
-	for (const unit of priced) {
-		leaf[unit] = micro(usage[unit] ?? 0);
-		for (const other of below[unit]) if (leaf[other] !== undefined && priced.includes(other)) leaf[unit] -= leaf[other];
-	}
-	if (minimum && usage.audio_seconds > 0 && usage.audio_seconds < minimum)
-		leaf.audio_seconds += micro(minimum) - micro(usage.audio_seconds);
-	if ('requests_kcount' in prices) leaf.requests = 1000000n;
-	let total = 0n;
-	let rounded = false;
-	for (const [key, price] of Object.entries(prices)) {
-		const unit = byKey[key];
-		if (!unit) continue;
-		let rate = price;
-		if (typeof price === 'object') {
-			rate = price.base;
-			for (const tier of [...price.tiers].sort((a, b) => a.start - b.start))
-				if ((usage.input_tokens ?? 0) > tier.start) rate = tier.price;
-		}
-		const [num, den] = rational(rate);
-		const n = leaf[unit] * num * 10n ** 12n;
-		const d = den * BigInt(units[unit].per) * 1000000n;
-		if (n % d !== 0n) rounded = true;
-		total += halfEven(n, d);
-	}
-	return { total, rounded };
-}
-
-// A positive unit that no price and no priced ancestor covers.
-function uncovered(usage, prices) {
-	const priced = Object.keys(prices).map((k) => byKey[k]).filter(Boolean);
-	return Object.keys(usage).some((u) => usage[u] > 0 && u !== 'requests' && !priced.includes(u) && !priced.some((p) => below[p].includes(u)));
-}
 
 // ---------------------------------------------------------------- the oracle's answer
 
@@ -122,8 +63,7 @@ function emit(provider, model, usage, at, note) {
 		else {
 			const billed = whisper(result.provider, result.model, usage);
 			const { total, rounded } = exact(billed.usage, result.model_price, billed.minimum);
-			const float = Number(total) / 1e12;
-			if (Math.abs(float - result.total_price) > 1e-9 * Math.max(1e-3, Math.abs(float))) {
+			if (!close(total, result.total_price)) {
 				mismatches++;
 				process.stderr.write(`recomputed ${decimal(total)}, the oracle says ${result.total_price}: ${identity}\n`);
 			}

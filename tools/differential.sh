@@ -2,10 +2,12 @@
 # The differential pricing test: every provider and model of the shipped
 # catalogue, generated usages below, at and above each tier and each boundary
 # of time, priced by aiusage and by @pydantic/genai-prices, compared exactly.
-# Then generated catalogues of LiteLLM's format (tools/litellm.mjs), likewise.
+# Then generated catalogues of LiteLLM's format (tools/litellm.mjs), and random
+# ones of the package's own format (tools/random_catalogues.mjs), likewise.
 #
-#     bash tools/differential.sh            about 80,000 cases
+#     bash tools/differential.sh            about 80,000 cases, and as many with random catalogues
 #     SEED=7 FACTOR=5 bash tools/differential.sh
+#     AIUSAGE_PRICE_CASES=1000000 bash tools/differential.sh      with random catalogues
 #
 # Needs the extension installed in the PostgreSQL of PG_CONFIG, node 20 and npm.
 # Without node it fails, unless AIUSAGE_ALLOW_NO_NODE=1 says that this is known.
@@ -45,8 +47,9 @@ if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then die "node
 (cd "$tmp/tools" && node make_catalogue.mjs --check)
 (cd "$tmp/tools" && node differential.mjs "${SEED:-20260923}" "${FACTOR:-1}" >"$tmp/cases.tsv")
 (cd "$tmp" && node tools/litellm.mjs "${SEED:-20261127}" $((500 * ${FACTOR:-1})))
-say "cases: $(wc -l <"$tmp/cases.tsv"), and $(wc -l <"$tmp/litellm.tsv") of LiteLLM's catalogue"
-cp tools/differential.sql tools/litellm.sql "$tmp/"
+(cd "$tmp" && node tools/random_catalogues.mjs "${SEED:-20261128}" "${AIUSAGE_PRICE_CASES:-$((80000 * ${FACTOR:-1}))}")
+say "cases: $(wc -l <"$tmp/cases.tsv"), $(wc -l <"$tmp/litellm.tsv") of LiteLLM's catalogue, $(wc -l <"$tmp/random.tsv") of random ones"
+cp tools/differential.sql tools/litellm.sql tools/random_catalogues.sql "$tmp/"
 if is_root; then chown -R postgres: "$tmp"; fi
 
 cluster_init "$tmp" <<CONF
@@ -58,3 +61,4 @@ cd "$tmp"
 as_user "$(pg_bin)/createdb" -h "$tmp" -U postgres differential
 as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f differential.sql
 as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f litellm.sql
+as_user "$(pg_bin)/psql" -X -q -h "$tmp" -U postgres -d differential -f random_catalogues.sql

@@ -306,6 +306,8 @@ UNION SELECT x.id, 'prices_incomplete' FROM quantity AS x JOIN quantity AS y ON 
 	WHERE x.priced AND y.priced AND x.q > 0 AND y.q > 0 AND (x.unit, y.unit) IN (('cache_write_tokens', 'input_audio_tokens'), ('output_reasoning_tokens', 'output_audio_tokens'))
 UNION SELECT x.id, 'prices_incomplete' FROM quantity AS x JOIN quantity AS y ON y.id = x.id
 	WHERE x.priced AND y.priced AND x.q > 0 AND y.q > 0 AND (x.unit, y.unit) = ('cache_read_tokens', 'input_audio_tokens') AND NOT EXISTS (SELECT FROM quantity AS j WHERE j.id = x.id AND j.unit = 'cache_audio_read_tokens' AND j.priced)
+UNION SELECT u.id, 'prices_incomplete' FROM used AS u JOIN quantity AS x ON x.id = u.id AND x.unit = 'cache_read_tokens' AND x.priced JOIN quantity AS y ON y.id = u.id AND y.unit = 'input_audio_tokens' AND y.priced
+	WHERE u.unit = 'cache_audio_read_tokens' AND u.q > 0 AND NOT EXISTS (SELECT FROM quantity AS j WHERE j.id = u.id AND j.unit = u.unit AND j.priced)
 UNION SELECT q.id, 'prices_incomplete' FROM quantity AS q JOIN unit AS total ON q.unit = ANY (total.parts) WHERE q.priced AND q.q > 0 AND NOT EXISTS (SELECT FROM quantity AS t WHERE t.id = q.id AND t.unit = total.unit AND t.priced)
 UNION SELECT u.id, 'unit_unpriced' FROM used AS u JOIN chosen AS c ON c.id = u.id
 	WHERE u.q > 0 AND u.unit <> 'requests' AND NOT EXISTS (SELECT FROM rated AS r WHERE r.id = u.id AND r.fixed) AND EXISTS (SELECT FROM rated AS r WHERE r.id = u.id)

@@ -17,7 +17,8 @@
  * - contradictory_usage: a leaf is negative, or a total that is priced (or
  *   compared with) is not reported while a part of it is;
  * - prices_incomplete: a unit that was used has an ancestor without a price,
- *   or overlaps with another that was used and the overlap has no price;
+ *   or overlaps with another that was used and the overlap has no price, or
+ *   is that overlap;
  * - unit_unpriced: a unit that was used has no price, nor has an ancestor;
  * - out_of_range: the amount does not fit.
  *
@@ -273,7 +274,10 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 	{
 		const AiuRuleGap *gap = &rule->gaps[i];
 
-		if ((positive & SLOT(gap->slot_a)) && (positive & SLOT(gap->slot_b)))
+		/* or the overlap itself, whatever is said of the two */
+		if (((positive & SLOT(gap->slot_a)) && (positive & SLOT(gap->slot_b))) ||
+			(gap->join != 0 && (AIU_UNITSET_HAS(&used, gap->join) ||
+								sets_overlap(aiu_unit_descendants(gap->join), &used))))
 			return unit_at_fault(result, AIU_UNPRICED_INCOMPLETE,
 								 gap->join != 0 ? gap->join : rule->slots[gap->slot_a].unit, NULL, 0);
 	}
