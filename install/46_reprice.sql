@@ -256,9 +256,10 @@ DECLARE
 			RETURNING 1
 		), $booking$;
 BEGIN
-	query := replace(query, '{condition}', concat(CASE WHEN unpriced_only THEN ' AND u.cost_state = ''unpriced''' END, ' AND ' || nullif(condition, '')));
 	query := replace(query, '{booked}', CASE WHEN correction IS NULL THEN '' ELSE booking END);
 	query := replace(query, '{adjusted}', CASE WHEN correction IS NULL THEN '0::bigint' ELSE '(SELECT count(*) FROM booked)' END);
+	-- last, for a label in it may read like one of the above
+	query := replace(query, '{condition}', concat(CASE WHEN unpriced_only THEN ' AND u.cost_state = ''unpriced''' END, ' AND ' || nullif(condition, '')));
 	EXECUTE query INTO last_id, seen, adjusted, report
 		USING after, batch_rows, unpriced_only, target, version, correction, clock_timestamp();
 END

@@ -37,10 +37,10 @@ CREATE FUNCTION aiusage.quota_holds()
 	AS 'MODULE_PATHNAME', 'aiu_quota_holds_srf';
 COMMENT ON FUNCTION aiusage.quota_holds() IS 'The holds of this database in shared memory, one row a hold and limit (quota NULL: it holds of none): status open or closed (settled or released before its time); held in the limit''s currency or unit. Labels NULL when they were too long to keep. No row when aiusage is not preloaded';
 
-CREATE FUNCTION aiusage.quota_held(quota int, subject uuid, window_start bigint) RETURNS numeric
-	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
-	AS 'MODULE_PATHNAME', 'aiu_quota_held';
-COMMENT ON FUNCTION aiusage.quota_held(int, uuid, bigint) IS 'What open holds have of one counter now (window_start 0: a sliding limit), in the limit''s currency or unit: from memory, else (on a standby, without preload, not loaded) of the durable holds. For the view quota_state';
+CREATE FUNCTION aiusage.quota_held(quota int, labels text[], window_start bigint) RETURNS numeric
+	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_sql_quota_held';
+COMMENT ON FUNCTION aiusage.quota_held(int, text[], bigint) IS 'What open holds have of one counter now (labels: of the limit''s per; window_start 0: a sliding limit), in the limit''s currency or unit: from memory, else (on a standby, without preload, not loaded) of the durable holds. NULL for a limit that is not active, and for a counter that quota_state would not show the caller. For that view. Errors: UA422 for more labels than there are dimensions';
 
 CREATE FUNCTION aiusage.sweep_holds() RETURNS int
 	LANGUAGE c VOLATILE PARALLEL UNSAFE

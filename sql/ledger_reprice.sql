@@ -244,6 +244,9 @@ SELECT FROM aiusage.reprice('{"from": "yesterdayish"}', NULL, 'x', NULL);
 SELECT FROM aiusage.reprice(jsonb_build_object('team', 'sk-' || repeat('a1B2', 10)), NULL, 'x', NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT FROM aiusage.reprice('{"team": "x''; DROP TABLE aiusage.correction; --"}', NULL, 'x', NULL);
+-- a label that reads like a part of the query is a label
+SELECT sum(changed) AS changed FROM aiusage.reprice('{"model": ["{booked}", "{adjusted}", "{condition}"]}', NULL, 'x', NULL, false);
+SELECT (aiusage.owner_reprice_row(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)).changed;
 SELECT FROM aiusage.reprice('{"team": "rp-one"}', -1, 'x', NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT FROM aiusage.reprice('{"team": "rp-one"}', NULL, '  ', NULL, false);

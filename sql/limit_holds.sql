@@ -182,7 +182,28 @@ SELECT count(*) FROM aiusage.quota_holds();
 SELECT aiusage.prune_holds();
 RESET ROLE;
 
+-- who has a scope sees what is held within it, also by the function that the view calls
+CREATE ROLE hold_reader;
+CREATE ROLE hold_member;
+SELECT aiusage.grant_access('hold_reader', 'analyst') AS granted, aiusage.grant_access('hold_member', 'member', '{"teams": ["ads"]}') AS granted;
+SELECT aiusage.put_quota('{"name": "ads total", "scope": {"team": "ads"}, "metric": "tokens", "limit": 100, "window": "total"}') IS NOT NULL AS put;
+SELECT aiusage.put_quota('{"name": "key tokens", "per": ["api_key"], "metric": "tokens", "limit": 1000, "window": "total"}') IS NOT NULL AS put;
+SELECT decision FROM aiusage.admit('bot', 'acme', 'big', '{"input_tokens": 2}') UNION ALL SELECT decision FROM aiusage.admit('other', 'acme', 'big', '{"input_tokens": 3}');
+SELECT q.quota AS ads FROM aiusage.quota AS q WHERE q.name = 'ads total' \gset
+SELECT q.quota AS keys FROM aiusage.quota AS q WHERE q.name = 'key tokens' \gset
+SELECT q.quota AS search FROM aiusage.quota AS q WHERE q.name = 'search total' AND q.status = 'active' \gset
+CREATE VIEW held_by AS SELECT aiusage.quota_held(:ads, '{}', 0) > 0 AS ads, aiusage.quota_held(:keys, '{other}', 0) > 0 AS key_of_ads,
+	aiusage.quota_held(:search, '{}', 0) > 0 AS search, aiusage.quota_held(:keys, '{bot}', 0) > 0 AS key_of_search;
+GRANT SELECT ON held_by TO hold_reader, hold_member;
+TABLE held_by;
+SET ROLE hold_reader;
+TABLE held_by;
+SET ROLE hold_member;
+TABLE held_by;
+SELECT name, held > 0 AS held FROM aiusage.quota_state;
+RESET ROLE;
+
 SELECT check_name, ok FROM aiusage.verify() WHERE NOT ok;
 \c contrib_regression
 DROP DATABASE limit_holds;
-DROP ROLE hold_gateway;
+DROP ROLE hold_gateway, hold_reader, hold_member;

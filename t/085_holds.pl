@@ -47,6 +47,35 @@ $node->start;
 is($sql->("SELECT aiusage.hold_standing('$durable', 'k')"), 'late', 'a settled one does not come back');
 is($held->(), '0', 'nothing is held after another crash');
 
+# ---- an extension, when one of the hold's limits has gone and the other is not loaded
+$sql->(q{
+	SELECT aiusage.put_key('{"key": "two", "team": "two", "price_book": "flat"}');
+	SELECT aiusage.put_quota('{"name": "two a", "scope": {"team": "two"}, "metric": "spend", "currency": "USD", "limit": 1000, "window": "total"}');
+	SELECT aiusage.put_quota('{"name": "two b", "scope": {"team": "two"}, "metric": "spend", "currency": "USD", "limit": 1000, "window": "total"}');
+});
+my $two = $sql->(q{SELECT hold_id FROM aiusage.admit('two', 'acme', 'm', '{"input_tokens": 600}', ttl => '1 hour')});
+$sql->(q{SELECT aiusage.retire_quota('two a', 'not needed')});
+$node->restart;
+is($sql->(qq{SELECT decision, quota FROM aiusage.extend_hold('$two', '{"input_tokens": 700}')}), 'allow|two b', 'a hold of a limit that has gone is extended');
+is($sql->(q{SELECT trim_scale(held) FROM aiusage.quota_state WHERE name = 'two b'}), '700', '... of the limit that is left');
+
+# ---- more durable holds than there is room for: nothing is admitted, but what was spent is booked
+$sql->(q{SELECT count(*) FROM generate_series(1, 130) AS g, aiusage.admit('k', 'acme', 'm', '{}', g::text, ttl => '1 hour')});
+$node->append_conf('postgresql.conf', 'aiusage.quota_holds = 64');
+$node->restart;
+my ($rc, $out, $err) = $node->psql('finance', q{SELECT decision FROM aiusage.admit('k', 'acme', 'm', '{}')});
+like($err, qr/the books have more open holds than can be kept/, 'too many holds: nothing is admitted');
+($rc, $out, $err) = $node->psql('finance', q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('k', 'acme', 'm', '{"input_tokens": 1}')});
+like($err, qr/the books have more open holds than can be kept/, '... nor a row that has no hold');
+is($sql->(qq{INSERT INTO aiusage.usage_record (api_key, provider, model, usage, hold_id)
+	VALUES ('two', 'acme', 'm', '{"input_tokens": 700}', '$two') RETURNING quota_state}), 'unheld', 'but one that names a hold is booked');
+is($sql->(q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage, spent)
+	VALUES ('k', 'acme', 'm', '{"input_tokens": 1}', true) RETURNING quota_state}), 'over', 'and one that was spent');
+$sql->(q{UPDATE aiusage.hold SET status = 'released', closed_at = now() WHERE status = 'open'});
+$node->adjust_conf('postgresql.conf', 'aiusage.quota_holds', undef);
+$node->restart;
+is($sql->(q{SELECT count(*) FROM aiusage.verify() WHERE NOT ok}), '0', 'the books are right');
+
 # ---- load
 $sql->(q{
 	SELECT aiusage.put_key('{"key": "hot", "team": "hot", "price_book": "flat"}');

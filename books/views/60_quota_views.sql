@@ -95,7 +95,7 @@ SELECT q.quota, q.name, aiusage.quota_subject_text(q.per, q.tag, c.labels) AS su
 	q.action, c.first_at
 FROM aiusage.quota_current c
 JOIN aiusage.quota q ON q.quota = c.quota
-CROSS JOIN LATERAL (SELECT aiusage.quota_held(c.quota, c.subject, CASE WHEN q.sliding THEN 0 ELSE c.window_start END) AS held) h
+CROSS JOIN LATERAL (SELECT aiusage.quota_held(c.quota, c.labels, CASE WHEN q.sliding THEN 0 ELSE c.window_start END) AS held) h
 CROSS JOIN LATERAL (
 	SELECT greatest(q."limit" + coalesce(sum(o.raise_by), 0), max(o.raise_to)) AS effective
 	FROM aiusage.quota_override o

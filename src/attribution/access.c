@@ -213,6 +213,100 @@ add_names(ArrayBuildState *names, uint64 i, int column, MemoryContext context)
 	return names;
 }
 
+/* All that the role's grants name, by column; true: it sees everything. */
+static bool
+gather_scopes(Oid role, MemoryContext context, Datum names[3])
+{
+	ArrayBuildState *lists[3];
+	AiuOwnerSpi save;
+	bool		all = false;
+	uint64		i;
+	int			c;
+
+	for (c = 0; c < 3; c++)
+		lists[c] = initArrayResult(TEXTOID, context, false);
+	begin_grants(&save);
+	for (i = 0; i < SPI_processed && !all; i++)
+	{
+		GrantKind	kind = held_grant(i, role);
+
+		if (kind == READS_NOTHING || kind == READS_CHARGES)
+			continue;
+		all = kind == READS_ALL_WITHOUT_SCOPE && column_is_null(i, COL_TEAMS) &&
+			column_is_null(i, COL_COST_CENTERS) && column_is_null(i, COL_CUSTOMERS);
+		for (c = 0; c < 3; c++)
+			lists[c] = add_names(lists[c], i, COL_TEAMS + c, context);
+	}
+	aiu_owner_spi_end(&save);
+	for (c = 0; c < 3; c++)
+		names[c] = makeArrayResult(lists[c], context);
+	return all;
+}
+
+static bool
+reads_tables(Oid role)
+{
+	return has_privs_of_role(role, aiu_catalog_books_owner()) || has_privs_of_role(role, ROLE_PG_READ_ALL_DATA);
+}
+
+/* Who asks, for the rows of one query; of the current user only. */
+AiuReader *
+aiu_access_reader(AiuReader *reader, MemoryContext context)
+{
+	Oid			role = GetUserId();
+
+	if (reader != NULL && reader->role == role)
+		return reader;
+	reader = MemoryContextAlloc(context, sizeof(AiuReader));
+	reader->all = reads_tables(role) || gather_scopes(role, context, reader->names);
+	reader->role = role;
+	return reader;
+}
+
+static Datum
+label_datum(const AiuLabel *label, char *null)
+{
+	*null = label->s == NULL ? 'n' : ' ';
+	return label->s == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(label->s, label->len));
+}
+
+/*
+ * May the reader see what is of this team, cost center and customer?  Those
+ * that are not said are those of the key, as it is owned now.
+ */
+bool
+aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
+				const AiuLabel *customer, const AiuLabel *key)
+{
+	static const char query[] =
+		"SELECT coalesce(coalesce($1, a.team) OPERATOR(pg_catalog.=) ANY ($5), false)"
+		"  OR coalesce(coalesce($2, a.cost_center) OPERATOR(pg_catalog.=) ANY ($6), false)"
+		"  OR coalesce(coalesce($3, a.customer) OPERATOR(pg_catalog.=) ANY ($7), false)"
+		"  FROM (VALUES (1)) AS one LEFT JOIN aiusage.key_assignment AS a ON a.api_key OPERATOR(pg_catalog.=) $4"
+		"   AND a.valid_from OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()"
+		"   AND (a.valid_to IS NULL OR a.valid_to OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp())";
+	Oid			argtypes[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		args[7];
+	char		nulls[8] = "       ";
+	AiuOwnerSpi save;
+	bool		result;
+	bool		isnull;
+
+	if (reader->all)
+		return true;
+	args[0] = label_datum(team, &nulls[0]);
+	args[1] = label_datum(cost_center, &nulls[1]);
+	args[2] = label_datum(customer, &nulls[2]);
+	args[3] = label_datum(key, &nulls[3]);
+	memcpy(&args[4], reader->names, sizeof(reader->names));
+	aiu_owner_spi_begin(&save);
+	if (SPI_execute_with_args(query, 7, argtypes, args, nulls, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read who owns a key");
+	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	aiu_owner_spi_end(&save);
+	return result;
+}
+
 /*
  * May the caller be told the prices of a book?  Those who see everything may
  * (book NULL: is the caller one of them); others only when it is assigned to
@@ -229,44 +323,26 @@ aiu_access_may_use_book(const char *book, int len)
 		"    AND pg_catalog.tstzrange(a.valid_from, a.valid_to) OPERATOR(pg_catalog.&&) pg_catalog.tstzrange(b.valid_from, b.valid_to)"
 		"    AND (a.team OPERATOR(pg_catalog.=) ANY ($2) OR a.cost_center OPERATOR(pg_catalog.=) ANY ($3)"
 		"     OR a.customer OPERATOR(pg_catalog.=) ANY ($4)))))";
-	MemoryContext context = CurrentMemoryContext;
 	Oid			role = GetUserId();
 	Oid			argtypes[4] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	ArrayBuildState *names[3];
 	Datum		args[4];
 	AiuOwnerSpi save;
-	bool		result = false;
+	bool		result;
 	bool		isnull;
-	uint64		i;
-	int			c;
 
-	if (has_privs_of_role(role, aiu_catalog_books_owner()) ||
-		has_privs_of_role(role, ROLE_PG_READ_ALL_DATA))
+	if (reads_tables(role) || gather_scopes(role, CurrentMemoryContext, &args[1]))
 		return true;
+	if (book == NULL)
+		return false;
 
-	for (c = 0; c < 3; c++)
-		names[c] = initArrayResult(TEXTOID, context, false);
-	begin_grants(&save);
-	for (i = 0; i < SPI_processed && !result; i++)
-	{
-		GrantKind	kind = held_grant(i, role);
-
-		if (kind == READS_NOTHING || kind == READS_CHARGES)
-			continue;
-		result = kind == READS_ALL_WITHOUT_SCOPE && column_is_null(i, COL_TEAMS) &&
-			column_is_null(i, COL_COST_CENTERS) && column_is_null(i, COL_CUSTOMERS);
-		for (c = 0; c < 3; c++)
-			names[c] = add_names(names[c], i, COL_TEAMS + c, context);
-	}
-	if (!result && book != NULL)
-	{
-		args[0] = PointerGetDatum(cstring_to_text_with_len(book, len));
-		for (c = 0; c < 3; c++)
-			args[c + 1] = makeArrayResult(names[c], context);
-		if (SPI_execute_with_args(query, 4, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not read price book assignments");
-		result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	}
+	args[0] = PointerGetDatum(cstring_to_text_with_len(book, len));
+	if (IsInParallelMode())
+		aiu_owner_spi_begin_write(&save);
+	else
+		aiu_owner_spi_begin(&save);
+	if (SPI_execute_with_args(query, 4, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read price book assignments");
+	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	aiu_owner_spi_end(&save);
 	return result;
 }

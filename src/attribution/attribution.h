@@ -93,6 +93,19 @@ extern int32 aiu_invoice_period(int32 calendar, TimestampTz at);
 /* The period of a row that comes with one: that, or the next that is not closed. */
 extern int32 aiu_invoice_period_stamped(int32 period);
 
+/* A role that reads, with what its grants name: teams, cost centers, customers. */
+typedef struct AiuReader
+{
+	Oid			role;
+	bool		all;			/* everything, whatever they name */
+	Datum		names[3];		/* text[] */
+} AiuReader;
+
+/* The current user; the one given, when that is who it is, else a new one. */
+extern AiuReader *aiu_access_reader(AiuReader *reader, MemoryContext context);
+extern bool aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
+							const AiuLabel *customer, const AiuLabel *key);
+
 /*
  * May the current user be told the prices of a book (NULL: of every book)?
  * Reads the books each time.

@@ -183,9 +183,9 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 	const char *charge_book;
 	AiuLabel	list;
 	bool		by_list = false;	/* the cost is by a list already */
-	bool		priced = PG_GETARG_BOOL(12);
-	const AiuUnitCosts *now = PG_GETARG_UNIT_COSTS_P(13);
-	AiuCurrency currency = aiu_unit_costs_currency(now);
+	bool		priced;
+	const AiuUnitCosts *now;
+	AiuCurrency currency;
 	const AiuAmount *list_now = PG_ARGISNULL(14) ? NULL : PG_GETARG_AMOUNT_P(14);
 	const AiuAmount *charge_now = PG_ARGISNULL(15) ? NULL : PG_GETARG_AMOUNT_P(15);
 	AiuCostItem *items = NULL;
@@ -204,9 +204,16 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 	Datum		values[9] = {0};
 	bool		nulls[9] = {false, false, false, false, true, true, true, true, true};
 
+	/* what every row has */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(5) || PG_ARGISNULL(6) || PG_ARGISNULL(7) ||
+		PG_ARGISNULL(8) || PG_ARGISNULL(12) || PG_ARGISNULL(13))
+		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
+	priced = PG_GETARG_BOOL(12);
+	now = PG_GETARG_UNIT_COSTS_P(13);
+	currency = aiu_unit_costs_currency(now);
 	target.kind = PG_GETARG_CHAR(0);
 	target.version = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
 	req.provider = text_arg(fcinfo, 5);

@@ -249,6 +249,7 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 	AiuRefusal	refusal;
 	AiuReserveResult result;
 	TimestampTz now = facts->recorded_at;
+	AiuHold		hold;
 	bool		swept = false;
 	int32		index;
 	int			ncharges;
@@ -270,7 +271,7 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 		return;
 	}
 
-	aiu_hold_load_books();
+	(void) aiu_hold_load_books(true);
 	aiu_hold_make_id(&facts->dims[AIU_DIM_API_KEY], request->expires_at, id);
 	for (i = 0; i < ncharges; i++)
 		charges[i].counter = -1;
@@ -301,8 +302,9 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 				 errmsg("sum of a limit's usage is out of range")));
 
 	tell_remaining(verdict, charges, ncharges, places, limits);
-	if (request->durable)
-		aiu_hold_insert_durable(&aiu_holds[index], request);
+	/* one that has expired already, and was swept, may be somebody else's by now */
+	if (request->durable && aiu_hold_find(id, &hold) == index)
+		aiu_hold_insert_durable(&hold, request);
 }
 
 bool
@@ -314,7 +316,7 @@ aiu_quota_hold_terms(const pg_uuid_t *id, AiuHoldView *view, AiuLabel *terms, in
 	if (aiu_quota_table == NULL)
 		return false;
 	refuse_in_recovery();
-	aiu_hold_load_books();
+	(void) aiu_hold_load_books(true);
 	if (aiu_hold_find(id, &hold) < 0 || hold.status != AIU_HOLD_OPEN || hold.expires_at <= GetCurrentTimestamp())
 		return false;
 	view->created_at = hold.created_at;
@@ -433,7 +435,7 @@ aiu_quota_release(const pg_uuid_t *id)
 	if (aiu_quota_table == NULL)
 		return false;
 	refuse_in_recovery();
-	aiu_hold_load_books();
+	(void) aiu_hold_load_books(true);
 	index = aiu_hold_find(id, &hold);
 	if (index < 0 || hold.status != AIU_HOLD_OPEN)
 		return false;
@@ -453,7 +455,8 @@ aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key)
 		return AIU_HOLD_FORGED;
 	if (aiu_quota_table == NULL || RecoveryInProgress())
 		return AIU_HOLD_LATE;
-	aiu_hold_load_books();
+	if (!aiu_hold_load_books(false))
+		return AIU_HOLD_LATE;	/* genuine, and what was spent is booked */
 	if (aiu_hold_find(id, &hold) < 0)
 		return AIU_HOLD_LATE;
 	if (hold.status == AIU_HOLD_CLOSED)

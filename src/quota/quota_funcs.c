@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "attribution/attribution.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/xact_state.h"
@@ -29,6 +30,7 @@ AIU_FUNCTION(aiu_sql_quota_charges);
 AIU_FUNCTION(aiu_sql_quota_window);
 AIU_FUNCTION(aiu_sql_quota_subject_id);
 AIU_FUNCTION(aiu_sql_quota_read_counter);
+AIU_FUNCTION(aiu_sql_quota_held);
 AIU_FUNCTION(aiu_sql_quota_any);
 AIU_FUNCTION(aiu_sql_begin_publish);
 
@@ -289,6 +291,60 @@ aiu_sql_quota_read_counter(PG_FUNCTION_ARGS)
 	values[1] = NumericGetDatum(aiu_scaled_to_numeric(held, AIU_QUOTA_DECIMALS));
 	values[2] = Int32GetDatum((int32) alerted);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
+}
+
+/* What a limit's scope or, where that is silent, the subject's labels say of a dimension. */
+static AiuLabel
+label_of_dim(const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, AiuQuotaDim dim)
+{
+	const struct AiuQuotaMatch *match = def->match;
+	AiuLabel	none = {NULL, 0};
+	int			i;
+
+	for (i = 0; i < match->nterms; i++)
+	{
+		if (match->terms[i].dim == dim)
+			return match->terms[i].value;
+	}
+	for (i = 0; i < match->nper && i < nlabels; i++)
+	{
+		if (match->per[i] == dim)
+			return labels[i];
+	}
+	return none;
+}
+
+/*
+ * quota_held(quota int, labels text[], window_start bigint)
+ *
+ * Whoever reads quota_state may call this, too; so it answers of what that
+ * shows the caller, and the counter is found by the labels, not by an id that
+ * could be of other ones.
+ */
+Datum
+aiu_sql_quota_held(PG_FUNCTION_ARGS)
+{
+	AiuLabel	labels[AIU_DIM_COUNT];
+	int			n = array_labels(PG_GETARG_ARRAYTYPE_P(1), labels);
+	int64		window = PG_GETARG_INT64(2);
+	const AiuQuotaDef *def = aiu_quota_def(PG_GETARG_INT32(0));
+	AiuLabel	team;
+	AiuLabel	cost_center;
+	AiuLabel	customer;
+	AiuLabel	key;
+	uint64		subject[2];
+
+	if (def == NULL)
+		PG_RETURN_NULL();
+	team = label_of_dim(def, labels, n, AIU_DIM_TEAM);
+	cost_center = label_of_dim(def, labels, n, AIU_DIM_COST_CENTER);
+	customer = label_of_dim(def, labels, n, AIU_DIM_CUSTOMER);
+	key = label_of_dim(def, labels, n, AIU_DIM_API_KEY);
+	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
+	if (!aiu_access_sees(fcinfo->flinfo->fn_extra, &team, &cost_center, &customer, &key))
+		PG_RETURN_NULL();
+	aiu_quota_subject_of_labels(def->quota, def->epoch, n, labels, subject);
+	PG_RETURN_DATUM(NumericGetDatum(aiu_scaled_to_numeric(aiu_quota_held(def->quota, subject, window), AIU_QUOTA_DECIMALS)));
 }
 
 /* quota_any() */

@@ -225,8 +225,8 @@ read_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int expected, 
 	}
 }
 
-/* One durable hold of the books, into memory. */
-static void
+/* One durable hold of the books, into memory.  false: there is no room. */
+static bool
 restore_hold(HeapTuple tuple, TupleDesc desc, Oid books)
 {
 	AiuHold		hold;
@@ -280,15 +280,12 @@ restore_hold(HeapTuple tuple, TupleDesc desc, Oid books)
 
 	index = aiu_hold_take(GetCurrentTimestamp());
 	if (index < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_AIU_NOT_LOADED),
-				 errmsg("the books have more open holds than can be kept"),
-				 errdetail("There is room for %d.", aiu_quota_holds_max),
-				 errhint("Raise aiusage.quota_holds and restart the server.")));
+		return false;
 	hold.next = aiu_holds[index].next;
 	aiu_holds[index] = hold;
 	/* a load that failed halfway has brought some of them */
 	(void) aiu_hold_link(index);
+	return true;
 }
 
 static void
@@ -306,34 +303,37 @@ stop_loading(int code, Datum arg)
 	set_state(DatumGetInt32(arg), AIU_COUNTER_EMPTY);
 }
 
-static void
+/* false: there is no room for all of them */
+static bool
 load(int slot, Oid books)
 {
 	static SPIPlanPtr plan = NULL;
 	AiuOwnerSpi save;
 	uint64		row;
+	volatile bool complete = true;
 
 	PG_ENSURE_ERROR_CLEANUP(stop_loading, Int32GetDatum(slot));
 	{
 		aiu_owner_spi_begin(&save);
 		execute(&plan, load_query, 0, NULL, NULL, NULL, true, SPI_OK_SELECT);
-		for (row = 0; row < SPI_processed; row++)
-			restore_hold(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, books);
+		for (row = 0; row < SPI_processed && complete; row++)
+			complete = restore_hold(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, books);
 		aiu_owner_spi_end(&save);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(stop_loading, Int32GetDatum(slot));
-	set_state(slot, AIU_COUNTER_READY);
+	set_state(slot, complete ? AIU_COUNTER_READY : AIU_COUNTER_EMPTY);
+	return complete;
 }
 
-void
-aiu_hold_load_books(void)
+bool
+aiu_hold_load_books(bool must)
 {
 	static Oid	ready_books = InvalidOid;	/* memory that a crash wiped out takes the backend with it */
 	Oid			books = aiu_catalog_usage_record();
 	TimestampTz deadline;
 
 	if (likely(ready_books == books))
-		return;
+		return true;
 	deadline = GetCurrentTimestamp() + (int64) aiu_quota_load_timeout * 1000;
 
 	ConditionVariablePrepareToSleep(&aiu_hold_table->loaded);
@@ -372,6 +372,8 @@ aiu_hold_load_books(void)
 		if (slot < 0)
 		{
 			ConditionVariableCancelSleep();
+			if (!must)
+				return false;
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_NOT_LOADED),
 					 errmsg("too many databases of this server have limits"),
@@ -381,9 +383,18 @@ aiu_hold_load_books(void)
 		if (ours)
 		{
 			ConditionVariableCancelSleep();
-			load(slot, books);
-			ready_books = books;
-			return;
+			if (load(slot, books))
+			{
+				ready_books = books;
+				return true;
+			}
+			if (!must)
+				return false;
+			ereport(ERROR,
+					(errcode(ERRCODE_AIU_NOT_LOADED),
+					 errmsg("the books have more open holds than can be kept"),
+					 errdetail("There is room for %d.", aiu_quota_holds_max),
+					 errhint("Raise aiusage.quota_holds and restart the server.")));
 		}
 		if (state == AIU_COUNTER_READY)
 			break;
@@ -391,6 +402,8 @@ aiu_hold_load_books(void)
 		if (left <= 0)
 		{
 			ConditionVariableCancelSleep();
+			if (!must)
+				return false;
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_NOT_LOADED),
 					 errmsg("open holds are not loaded yet"),
@@ -400,4 +413,5 @@ aiu_hold_load_books(void)
 	}
 	ConditionVariableCancelSleep();
 	ready_books = books;
+	return true;
 }

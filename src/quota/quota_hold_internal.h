@@ -134,8 +134,11 @@ extern void aiu_hold_end_subxact(bool commit, int level);
 
 /*---- quota_hold_books.c ----*/
 
-/* Durable holds of these books are in memory; reads them when they are not. */
-extern void aiu_hold_load_books(void);
+/*
+ * Durable holds of these books are in memory; reads them when they are not.
+ * When that cannot be had: UA503 (must), or false.
+ */
+extern bool aiu_hold_load_books(bool must);
 extern void aiu_hold_insert_durable(const AiuHold *hold, const AiuHoldRequest *request);
 /* hold: as it is but for what is drawn (NULL: nothing) in this transaction */
 extern void aiu_hold_update_durable(const AiuHold *hold, const int128 *drawn, const char *status);

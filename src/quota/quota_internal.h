@@ -193,4 +193,9 @@ extern void aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicte
 /* Bit of `alerted` beside those of the thresholds. */
 #define AIU_ALERT_OVER			(1 << AIU_QUOTA_THRESHOLDS)
 
+/*---- quota_memory.c ----*/
+
+/* What open holds have of one counter now. */
+extern int128 aiu_quota_held(int32 quota, const uint64 subject[2], int64 window);
+
 #endif							/* AIU_QUOTA_INTERNAL_H */

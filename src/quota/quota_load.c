@@ -199,7 +199,8 @@ aiu_counter_load(AiuCounter *counter, const AiuCharge *charge)
 		return AIU_LOAD_TIMEOUT;
 
 	/* durable holds first: a counter that is loaded takes those that are its own */
-	aiu_hold_load_books();
+	if (!aiu_hold_load_books(false))
+		return AIU_LOAD_TIMEOUT;
 
 	ConditionVariablePrepareToSleep(&counter->loaded);
 	for (;;)

@@ -31,7 +31,6 @@
 AIU_FUNCTION(aiu_quota_counters_srf);
 AIU_FUNCTION(aiu_quota_memory);
 AIU_FUNCTION(aiu_quota_holds_srf);
-AIU_FUNCTION(aiu_quota_held);
 AIU_FUNCTION(aiu_sweep_holds);
 AIU_FUNCTION(aiu_flush_denials);
 
@@ -186,20 +185,20 @@ aiu_quota_holds_srf(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* aiusage.quota_held(quota, subject, window_start) */
-Datum
-aiu_quota_held(PG_FUNCTION_ARGS)
+/*
+ * What open holds have of one counter: from memory, else (on a standby, not
+ * preloaded, not loaded) of the durable ones.
+ */
+int128
+aiu_quota_held(int32 quota, const uint64 subject[2], int64 window)
 {
-	int32		quota = PG_GETARG_INT32(0);
-	pg_uuid_t  *subject = PG_GETARG_UUID_P(1);
-	int64		window = PG_GETARG_INT64(2);
-	uint64		hash[2];
+	pg_uuid_t	uuid;
 	int128		held = 0;
 
-	memcpy(hash, subject->data, sizeof(hash));
-	if (aiu_quota_table == NULL || RecoveryInProgress() || !aiu_counter_held(quota, hash, window, &held))
-		held = aiu_hold_durable_of(quota, subject, window);
-	PG_RETURN_DATUM(amount_numeric(held));
+	aiu_quota_subject_uuid(subject, &uuid);
+	if (aiu_quota_table == NULL || RecoveryInProgress() || !aiu_counter_held(quota, subject, window, &held))
+		held = aiu_hold_durable_of(quota, &uuid, window);
+	return held;
 }
 
 /* aiusage.sweep_holds() */

@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -124,6 +125,8 @@ aiu_quota_subject_name(AiuWords *words, const AiuCharge *charges, int ncharges, 
 	{
 		StringInfoData buf;
 
+		if (charges[i].def == NULL)
+			continue;			/* of a hold: its limit is gone */
 		initStringInfo(&buf);
 		aiu_quota_subject_text(&charges[i], words->facts, &buf);
 		words->subject[i] = buf.data;
@@ -176,7 +179,12 @@ aiu_quota_place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, 
 				break;
 			case AIU_LOAD_TIMEOUT:
 				if (!must_book && !aiu_quota_fail_open)
+				{
+					/* it may be the holds that cannot be had */
+					if (!RecoveryInProgress())
+						(void) aiu_hold_load_books(true);
 					aiu_quota_deny_not_loaded(charge, subject, false);
+				}
 				*where = AIU_PLACE_UNCOUNTED;
 				return true;
 		}
