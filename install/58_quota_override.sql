@@ -61,7 +61,7 @@ CREATE FUNCTION aiusage.request_override(quota text, until timestamptz, reason t
 	RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.request_override(text, timestamptz, text, numeric, numeric, jsonb, text, timestamptz, interval) IS 'Asks for a raise of a limit, by an amount or to a limit, from now (or from_at) until a time; of every counter, or of the one that subject names, such as {"user_id": "ana"}. Returns the number of the request, which somebody else approves or refuses. Errors: UA404 for no such limit, or none that the caller sees; UA422 for what makes no raise';
+COMMENT ON FUNCTION aiusage.request_override(text, timestamptz, text, numeric, numeric, jsonb, text, timestamptz, interval) IS 'Asks for a raise of a limit, by an amount or to a limit, from now (or from_at) until a time; of every counter, or of the one that subject names, such as {"user_id": "ana"}. Returns the number of the request, which somebody else approves or refuses. Errors: UA404 for no such limit, or none that the caller sees; UA409 for the credit of a wallet; UA422 for what makes no raise';
 
 CREATE FUNCTION aiusage.owner_request_override(quota text, until timestamptz, reason text, raise_by numeric, raise_to numeric,
 		subject jsonb, ticket text, from_at timestamptz, decide_within interval)
@@ -84,6 +84,11 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
 			MESSAGE = format('limit "%s" does not exist', left(coalesce(owner_request_override.quota, 'null'), 64)),
 			HINT = 'aiusage.quota_state lists those that you may see.';
+	END IF;
+	IF q.wallet THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('limit "%s" is the credit of a wallet', q.name),
+			HINT = 'aiusage.request_recharge() asks for more.';
 	END IF;
 	IF (owner_request_override.raise_by IS NULL) = (owner_request_override.raise_to IS NULL) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',

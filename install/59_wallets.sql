@@ -268,7 +268,8 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = format('recharge %s is %s', r.recharge, r.status),
 			HINT = 'aiusage.correct_wallet() takes credit back.';
 	END IF;
-	IF new_status = 'approved' AND NOT r.automatic AND (r.requested_by = aiusage.acting_role() OR r.requested_session = session_user) THEN
+	IF new_status = 'approved' AND NOT r.automatic AND
+		(r.requested_by IN (aiusage.acting_role(), session_user) OR r.requested_session IN (aiusage.acting_role(), session_user)) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403', MESSAGE = 'who requests a recharge cannot approve it',
 			HINT = 'Ask somebody else with the kind approver or admin.';
 	END IF;

@@ -105,10 +105,16 @@ BEGIN
 	IF aiusage.looks_like_secret(key) IS NOT NULL OR aiusage.looks_like_secret(reason) IS NOT NULL OR aiusage.looks_like_secret(ticket) IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'key, reason or ticket seems to hold a secret';
 	END IF;
-	SELECT j.kind, j.reason INTO known FROM aiusage.wallet_journal AS j WHERE j.wallet = w.wallet AND j.key = owner_correct_wallet.key;
+	-- A key is on the first of the entries that one correction made; they follow each other.
+	SELECT j.kind, j.reason, j.ticket, (SELECT sum(x.amount) FROM aiusage.wallet_journal AS x
+			WHERE x.wallet = j.wallet AND x.entry >= j.entry AND x.entry < coalesce((SELECT min(y.entry) FROM aiusage.wallet_journal AS y
+				WHERE y.wallet = j.wallet AND y.entry > j.entry AND (y.key IS NOT NULL OR y.kind <> j.kind)), 9223372036854775807)) AS amount
+	INTO known FROM aiusage.wallet_journal AS j WHERE j.wallet = w.wallet AND j.key = owner_correct_wallet.key;
 	IF FOUND THEN
-		IF known.kind <> owner_correct_wallet.kind OR known.reason <> owner_correct_wallet.reason THEN
+		IF (known.kind, known.reason, known.ticket, known.amount) IS DISTINCT FROM (owner_correct_wallet.kind, owner_correct_wallet.reason,
+			nullif(owner_correct_wallet.ticket, ''), owner_correct_wallet.amount) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = format('key "%s" was used for another entry of wallet "%s"', left(owner_correct_wallet.key, 64), w.name),
+				DETAIL = format('It was a %s of %s %s.', known.kind, trim_scale(known.amount), w.currency),
 				HINT = 'Send what you sent then, or use another key.';
 		END IF;
 	ELSIF amount > 0 THEN

@@ -103,7 +103,22 @@ SELECT * FROM standing();
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'an outage', 'T-1'));
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'an outage', 'T-1'));
 SELECT aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'something else', 'T-1');
+-- nor another amount: a mistake would pass unseen
+SELECT aiusage.correct_wallet('globex prepaid', 'goodwill-1', 50, 'an outage', 'T-1');
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'back-1', -8, 'paid back', 'T-2', 'refund'));
+SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'back-1', -8, 'paid back', 'T-2', 'refund'));
+SELECT aiusage.correct_wallet('globex prepaid', 'back-1', -9, 'paid back', 'T-2', 'refund');
+-- credit is raised by recharges only
+SELECT aiusage.request_override('globex prepaid', now() + interval '1 day', 'in a hurry', raise_by => 100);
+-- who asked, in whatever role, and approves, in another one
+GRANT wallet_approver TO wallet_admin;
+SET ROLE wallet_admin;
+SELECT aiusage.request_recharge('globex prepaid', 'order-roles', 1) AS r_roles \gset
+SET SESSION AUTHORIZATION wallet_admin;
+SET ROLE wallet_approver;
+SELECT aiusage.approve_recharge(:r_roles);
+RESET SESSION AUTHORIZATION;
+SELECT aiusage.refuse_recharge(:r_roles, 'a test');
 SELECT aiusage.correct_wallet('globex prepaid', 'back-2', 8, 'paid back', 'T-2', 'refund');
 SELECT aiusage.correct_wallet('globex prepaid', 'x', 1, '', NULL);
 SELECT * FROM standing();
