@@ -437,7 +437,7 @@ aiu_quota_release(const pg_uuid_t *id)
 	refuse_in_recovery();
 	(void) aiu_hold_load_books(true);
 	index = aiu_hold_find(id, &hold);
-	if (index < 0 || hold.status != AIU_HOLD_OPEN)
+	if (index < 0 || hold.status != AIU_HOLD_OPEN || aiu_hold_closed_here(id))
 		return false;
 	aiu_hold_make_room();
 	aiu_hold_note(AIU_DEED_CLOSE, index, id, NULL, 0);
@@ -459,7 +459,7 @@ aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key)
 		return AIU_HOLD_LATE;	/* genuine, and what was spent is booked */
 	if (aiu_hold_find(id, &hold) < 0)
 		return AIU_HOLD_LATE;
-	if (hold.status == AIU_HOLD_CLOSED)
+	if (hold.status == AIU_HOLD_CLOSED || aiu_hold_closed_here(id))
 		return AIU_HOLD_REUSED;
 	return hold.expires_at > GetCurrentTimestamp() ? AIU_HOLD_IS_OPEN : AIU_HOLD_LATE;
 }

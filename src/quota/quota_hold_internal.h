@@ -129,6 +129,8 @@ extern void aiu_hold_make_room(void);
 /* Room was made: cannot fail. */
 extern void aiu_hold_note(AiuHoldDeed deed, int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts);
 extern bool aiu_hold_noted(void);
+/* Has this transaction settled or released it?  Others see that at its commit. */
+extern bool aiu_hold_closed_here(const pg_uuid_t *id);
 extern void aiu_hold_end_xact(bool commit);
 extern void aiu_hold_end_subxact(bool commit, int level);
 

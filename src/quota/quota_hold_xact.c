@@ -83,6 +83,20 @@ aiu_hold_noted(void)
 	return nnotes > 0;
 }
 
+bool
+aiu_hold_closed_here(const pg_uuid_t *id)
+{
+	int			i;
+
+	/* at most as many as there are holds, and their draws */
+	for (i = nnotes - 1; i >= 0; i--)
+	{
+		if (notes[i].deed == AIU_DEED_CLOSE && memcmp(&notes[i].id, id, sizeof(pg_uuid_t)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 undo(const HoldNote *note)
 {

@@ -359,6 +359,9 @@ aiu_quota_after(const pg_uuid_t *id, CommandId command)
 {
 	QueuedRow  *row = dequeue(id, command);
 
+	/* another row of the same statement has settled the hold since BEFORE looked */
+	if (row != NULL && unlikely(row->draws) && aiu_hold_closed_here(&row->hold_id))
+		return false;
 	if (row == NULL || !reserve(row->charges, row->ncharges, row->mode, row->now, NULL))
 		return false;
 	if (unlikely(row->draws))
