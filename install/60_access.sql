@@ -121,7 +121,10 @@ AS $$
 			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh verify maintain make_partitions summarize', 'EXECUTE', true)
+			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh verify maintain make_partitions summarize
+			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
+		('analyst admin approver', 'maintenance', 'SELECT', true),
+		('analyst admin approver', 'schedule_runs cron_database', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped
 	FROM privilege AS p,
