@@ -299,6 +299,8 @@ for my $round (1 .. $rounds)
 		$standby->start;
 	}
 	put_limit($binding, $kind =~ /raised/ ? $before + int($room / 2) : $cap);
+	# the traffic may find no room for any: one call of each kind of hold before it, for certain
+	$q->("SELECT settle(ask(1, 2, $_), 1, 2, 1)") for ('true', 'false');
 	my @run = start_traffic();
 	usleep($seconds * 500_000);
 	if ($kind eq 'kill -9 of a backend')
