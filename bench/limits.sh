@@ -242,7 +242,7 @@ load_cell() {
 		sql limited -f "$BENCH_DIR/load.sql" >"$BENCH_DIR/load.out"
 		n=$((n + 3))
 		load_text="$load_text
-| $what | $(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$BENCH_DIR/load.out" | tail -n 3 | awk '{ printf "%s%.1f", NR > 1 ? " | " : "", $1 }') |"
+| $what | $(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$BENCH_DIR/load.out" | tail -n 3 | awk '{ printf "%s%.1f", (NR > 1 ? " | " : ""), $1 }') |"
 		[ "$(sql limited -c "SELECT count(*) FROM aiusage.usage_record")" = "$n" ] || die "load: rows are missing"
 		# the counters of the keys that were loaded, against plain sums
 		[ "$(sql limited -c "SELECT count(*) FROM aiusage.quota_counters() AS c JOIN aiusage.quota AS q USING (quota)
