@@ -1,8 +1,8 @@
 /*
  * Reports: the functions.  The views are in books/views/53_report_views.sql.
  *
- * They read the views for people as their caller, so they show what the
- * caller may see.  Everything is from rollups: no report reads the ledger but
+ * They read views that are filtered by their reader's grants as their caller,
+ * so they show what the caller may see.  Everything is from rollups: no report reads the ledger but
  * for the rows that are not folded yet.
  */
 
@@ -62,7 +62,7 @@ BEGIN
 				max(d.day) AS day, sum(d.requests) AS requests, sum(d.cost) AS cost, sum(d.errors) AS errors,
 				sum(d.failed_cost) AS failed_cost, sum(d.retry_cost) AS retry_cost, sum(d.fallback_cost) AS fallback_cost,
 				sum(d.accepted) AS accepted, sum(d.unpriced) AS unpriced
-			FROM aiusage.usage_daily AS d
+			FROM aiusage.report_source AS d
 			WHERE d.day >= s.previous_from AND d.day < s.ends_on
 			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 		), k AS (
@@ -139,7 +139,7 @@ BEGIN
 				coalesce(sum(d.requests) FILTER (WHERE d.day < s.starts_on), 0)::bigint AS previous_requests,
 				coalesce(sum(d.cost) FILTER (WHERE d.day >= s.starts_on), 0) AS cost,
 				coalesce(sum(d.cost) FILTER (WHERE d.day < s.starts_on), 0) AS previous_cost
-			FROM aiusage.usage_daily AS d
+			FROM aiusage.report_source AS d
 			WHERE d.day >= s.previous_from AND d.day < s.ends_on
 			GROUP BY 1, 2, 3, 4
 		), w AS (
@@ -198,7 +198,7 @@ BEGIN
 				coalesce(sum(d.requests) FILTER (WHERE d.day < s.starts_on), 0)::bigint AS previous_requests,
 				coalesce(sum(d.cost) FILTER (WHERE d.day >= s.starts_on), 0) AS cost,
 				coalesce(sum(d.cost) FILTER (WHERE d.day < s.starts_on), 0) AS previous_cost
-			FROM aiusage.usage_daily AS d
+			FROM aiusage.report_source AS d
 			WHERE d.day >= s.previous_from AND d.day < s.ends_on
 			GROUP BY 1, 2, 3
 		), p AS (

@@ -67,7 +67,7 @@ AS $$
 			visible_customer_charges period_of billed_period correction_period period_exists period_label period_starts_on period_ends_on period_starts_at
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
 		-- reports
-		('analyst admin approver member', 'report_day team_month team_month_charges team_month_models team_month_workflows
+		('analyst admin approver member', 'report_day report_source team_month team_month_charges team_month_models team_month_workflows
 			team_month_quota_events unmatched_spend key_week', 'SELECT', false),
 		('analyst admin approver member', 'report_span key_review key_model_shift top_movers', 'EXECUTE', false),
 		-- reports in another currency

@@ -16,6 +16,15 @@ COMMENT ON VIEW aiusage.report_day IS 'The business day that it is now; one row'
 COMMENT ON COLUMN aiusage.report_day.today IS 'Today in the zone of the global billing calendar';
 COMMENT ON COLUMN aiusage.report_day.time_zone IS 'That zone';
 
+-- usage_daily before it is summed: the functions sum it by fewer columns, in one step.
+CREATE OR REPLACE VIEW aiusage.report_source WITH (security_barrier) AS
+SELECT v.day, v.api_key, v.assignment, coalesce(v.team, '(unmatched)') AS team, coalesce(v.cost_center, '(unmatched)') AS cost_center,
+	v.project, v.environment, v.provider, v.model, v.effective_customer AS customer, v.effective_workflow AS workflow, v.currency,
+	v.requests, v.errors, v.accepted, v.unpriced, v.cost, v.failed_cost, v.retry_cost, v.fallback_cost
+FROM aiusage.rollup_daily_visible AS v;
+COMMENT ON VIEW aiusage.report_source IS
+	'Internal. What the functions of reports sum, limited to what the reader may see; several rows a day and dimension set';
+
 DO $views$
 DECLARE
 	month constant text := $text$
