@@ -127,8 +127,9 @@ AS $$
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh verify maintain make_partitions summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
-		('analyst admin approver', 'maintenance', 'SELECT', true),
-		('analyst admin approver', 'schedule_runs cron_database', 'EXECUTE', true)
+		('analyst admin approver', 'maintenance storage_step', 'SELECT', true),
+		('analyst admin approver', 'status books_status books_pieces maintained_at piece_is_applied module_version storage_version system_identifier schedule_runs
+			cron_database', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped
 	FROM privilege AS p,

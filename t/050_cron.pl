@@ -97,7 +97,17 @@ is($node->safe_psql('finance', 'SELECT runs > 0, failures, last_status, last_goo
 is($node->safe_psql('finance', q{SELECT runs > 0, last_status FROM aiusage.schedule_runs('other')}), 't|succeeded', "those of the other database too");
 is($node->safe_psql('finance', 'SELECT command FROM cron.job_run_details WHERE runid < 0'), 'SELECT 1', 'old runs of maintain() are gone, others stay');
 
+like($node->safe_psql('finance', q{SELECT severity, value FROM aiusage.status() WHERE check_name = 'schedule'}),
+	qr/^ok\|job \d+ \(\* \* \* \* \*\) as operator: \d+ runs, 0 failed, last (succeeded|running|starting) at 20/, 'status() shows the job and its last run');
+is($node->safe_psql('other', q{SELECT severity, value FROM aiusage.status() WHERE check_name = 'schedule'}), 'ok|pg_cron is in database finance',
+	'and where it cannot, where to look');
+$node->safe_psql('finance', q{INSERT INTO cron.job_run_details (jobid, database, username, command, status, return_message, start_time)
+	SELECT job_id, 'finance', 'operator', 'CALL aiusage.maintain()', 'failed', 'no luck today', now() FROM aiusage.schedule_runs()});
+like($node->safe_psql('finance', q{SELECT severity, value, meaning FROM aiusage.status() WHERE check_name = 'schedule'}),
+	qr/^error\|.* 1 failed, last failed at .*\|It failed: no luck today$/, 'a failure is an error, with its message');
+
 is($node->safe_psql('finance', q{SELECT aiusage.unschedule(), aiusage.unschedule('other'), aiusage.unschedule()}), '1|1|0', 'unscheduled');
 is($node->safe_psql('finance', 'SELECT count(*) FROM cron.job'), '0', 'no job is left');
+is($node->safe_psql('finance', q{SELECT value FROM aiusage.status() WHERE check_name = 'schedule'}), 'no job', 'which status() says');
 
 done_testing();

@@ -1,5 +1,6 @@
 # Operations: alerts are sent, once each; maintain() goes on when a step fails,
-# and what failed is on record.
+# and what failed is on record; status() sees what is wrong, also on a standby
+# and without preload.
 use strict;
 use warnings;
 use FindBin;
@@ -9,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('operations');
+my $node = new_node('operations', conf => "wal_level = replica\nmax_wal_senders = 4\nmax_prepared_transactions = 4\nlog_min_messages = fatal\n");
 make_lab($node, 'lab');
 my $sql = sub { return $node->safe_psql('lab', $_[0]) };
 
@@ -63,5 +64,71 @@ $sql->(q{UPDATE aiusage.rollup_15m SET requests = requests + 1});
 cmp_ok($sql->('SELECT aiusage.record_verify()'), '>', 0, 'or something');
 is($sql->(q{SELECT bad_in_a_row, last_error ~ 'rollup_15m: requests' FROM aiusage.maintenance WHERE step = 'verify'}), '1|t', 'which is on record');
 $sql->(q{UPDATE aiusage.rollup_15m SET requests = requests - 1});
+
+# ---- status()
+my $check = sub { my ($name, $on) = @_; return ($on // $node)->safe_psql('lab', "SELECT severity, value FROM aiusage.status() WHERE check_name = '$name'") };
+my $bad = sub { return $_[0]->safe_psql('lab', q{SELECT string_agg(check_name, ', ') FROM aiusage.status() WHERE severity IN ('warning', 'error')}) };
+like($check->('drift'), qr{^error\|found 00:00:\d+ ago$}, 'drift');
+$sql->('SELECT aiusage.record_verify(); CALL aiusage.maintain(); CALL aiusage.maintain()');
+$sql->(q{UPDATE aiusage.setting SET value = 'lab' WHERE name = 'default_book'});
+is($bad->($node), '', 'all is well') or diag($sql->(q{SELECT * FROM aiusage.status() WHERE severity <> 'ok'}));
+is($sql->(q{SELECT count(*) > 20 AND bool_and(meaning IS NOT NULL AND value IS NOT NULL AND severity IN ('ok', 'info', 'warning', 'error'))
+	AND bool_and(action IS NOT NULL OR severity IN ('ok', 'info')) FROM aiusage.status()}), 't', 'each check says what it means, and what to do');
+
+# What is wrong is seen, one after the other.
+$sql->(q{INSERT INTO aiusage.usage_record (id, occurred_at, api_key, provider, model, usage)
+	SELECT aiusage.uuid_v7(t), t, 'k1', 'lab', 'm1', '{"input_tokens": 1}' FROM (VALUES (timestamptz '2026-02-05 00:00:00+00')) v (t)});
+$sql->(q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('nobody', 'lab', 'm9', '{"input_tokens": 1}')});
+is($check->('default partition'), 'warning|1 rows', 'default partition');
+is($check->('unpriced'), 'warning|1 requests in 31 days', 'unpriced, before any fold');
+is($check->('unmatched'), 'warning|1 requests in 31 days', 'unmatched');
+like($check->('fold lag'), qr/^ok\|2 rows, the oldest 00:00:0/, 'fold lag, not worth a warning yet');
+$sql->(q{SET session_replication_role = replica; ALTER TABLE aiusage.usage_record DISABLE TRIGGER append_only; UPDATE aiusage.usage_record SET recorded_at = now() - interval '2 hours' WHERE api_key = 'nobody';
+	ALTER TABLE aiusage.usage_record ENABLE ALWAYS TRIGGER append_only});
+like($check->('fold lag'), qr/^warning\|2 rows, the oldest 02:00:/, 'fold lag of two hours');
+$sql->('SELECT aiusage.refresh()');
+is($check->('fold lag'), 'ok|0 rows', 'folded');
+is($check->('unpriced'), 'warning|1 requests in 31 days', 'unpriced, folded');
+$sql->(q{SELECT aiusage.make_partitions('2026-02-01', '2026-03-01')});
+is($check->('default partition'), 'ok|0 rows', 'as it advised');
+$sql->(q{UPDATE aiusage.setting SET value = '24' WHERE name = 'partitions_ahead'});
+is($check->('partitions ahead'), 'warning|2', 'too few partitions ahead');
+$sql->(q{CALL aiusage.maintain()});
+is($check->('partitions ahead'), 'ok|24', 'made');
+$sql->(q{UPDATE aiusage.maintenance SET last_at = last_at - interval '2 days'});
+like($check->('maintenance'), qr/^error\|2 days/, 'nobody maintains');
+$sql->(q{UPDATE aiusage.maintenance SET bad_in_a_row = 3, last_error = 'out of luck', last_at = now() WHERE step = 'fold'});
+is($sql->(q{SELECT meaning FROM aiusage.status() WHERE check_name = 'maintenance'}), 'Steps that failed last time: fold (3 times: out of luck)', 'a step fails');
+$sql->('CALL aiusage.maintain()');
+like($check->('maintenance'), qr/^ok/, 'mended');
+$sql->(q{INSERT INTO aiusage.quota_event (kind, quota, quota_name, at) SELECT 'changed', quota, name, now() - interval '1 hour' FROM aiusage.quota LIMIT 1});
+is($check->('alerts'), 'warning|1 waiting', 'an alert that nobody sends');
+$sql->(q{UPDATE aiusage.storage_step SET checksum = 'older' WHERE name = 'usage_log'});
+is($check->('books'), 'error|storage version ' . $sql->('SELECT aiusage.storage_version()'), 'an extension that init() has not followed');
+is($sql->(q{SELECT action FROM aiusage.status() WHERE check_name = 'books'}), 'SELECT * FROM aiusage.init();', 'it says so');
+$sql->('SELECT FROM aiusage.init()');
+is($check->('books'), 'ok|storage version ' . $sql->('SELECT aiusage.storage_version()'), 'and now it has');
+
+# Who may look: analysts and admins, not gateways.
+$sql->(q{CREATE ROLE watcher LOGIN; SELECT aiusage.grant_access('watcher', 'analyst'); CREATE ROLE gate LOGIN; SELECT aiusage.grant_access('gate', 'gateway')});
+is($node->safe_psql('lab', 'SELECT count(*) > 20 FROM aiusage.status()', extra_params => [ '-U', 'watcher' ]), 't', 'an analyst');
+is(sqlstate_of($node, 'lab', 'SELECT * FROM aiusage.status()', extra_params => [ '-U', 'gate' ]), '42501', 'no gateway');
+
+# On a standby, and without preload.
+$sql->('CALL aiusage.maintain()');
+$node->append_conf('pg_hba.conf', 'local replication all trust');
+$node->reload;
+$node->backup('copy', backup_options => [ '--checkpoint', 'fast' ]);
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+like($check->('server', $standby), qr/^info\|standby, replayed up to/, 'a standby knows that it is one');
+is($check->('preload', $standby), 'error|no', 'without preload, with a limit: an error');
+is($bad->($standby), 'preload, unpriced, unmatched', 'and all else is as on the primary') or diag($standby->safe_psql('lab', 'SELECT * FROM aiusage.status()'));
+is($standby->safe_psql('lab', 'SELECT count(*) FROM aiusage.verify() WHERE NOT ok'), '0', 'verify() runs there too');
+is(sqlstate_of($standby, 'lab', 'CALL aiusage.maintain()'), '25006', 'maintain() does not');
+$standby->stop('immediate');
 
 done_testing();
