@@ -15,6 +15,19 @@ CREATE FUNCTION aiusage.audit_change() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'aiu_audit_change';
 COMMENT ON FUNCTION aiusage.audit_change() IS 'Trigger: writes each changed configuration row to aiusage.audit_log, as the owner of the books';
 
+CREATE FUNCTION aiusage.guard_audit_log() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'UA403',
+		MESSAGE = 'the audit log is not changed or deleted',
+		DETAIL = 'What was changed, by whom and when, stays as it was written.',
+		HINT = 'Keep a copy elsewhere for what must outlive this database; there is nothing to be mended here.';
+END
+$$;
+COMMENT ON FUNCTION aiusage.guard_audit_log() IS 'Trigger of aiusage.audit_log: entries are only added (UA403), also by the owner of the books';
+
 CREATE FUNCTION aiusage.invalidate_caches() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'aiu_invalidate_caches';

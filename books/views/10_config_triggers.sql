@@ -59,6 +59,14 @@ BEGIN
 END
 $do$;
 
+-- Entries of the audit log are only added, by audit_change().
+DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.audit_log;
+CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.audit_log
+	FOR EACH ROW EXECUTE FUNCTION aiusage.guard_audit_log();
+DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.audit_log;
+CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.audit_log
+	FOR EACH STATEMENT EXECUTE FUNCTION aiusage.guard_audit_log();
+
 -- What a wallet's balance is made of: only ever added to, so the audit log has nothing to add.
 DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.wallet_credit;
 CREATE TRIGGER b_guard_rows BEFORE UPDATE OR DELETE ON aiusage.wallet_credit
