@@ -72,10 +72,17 @@ COMMENT ON COLUMN aiusage.rollup_dimension.currency IS 'Currency of cost and its
 COMMENT ON COLUMN aiusage.rollup_dimension.list_currency IS 'Currency of list_cost (ISO 4217)';
 COMMENT ON COLUMN aiusage.rollup_dimension.charge_currency IS 'Currency of charge (ISO 4217); NULL: nothing is charged';
 
--- Rows of the current quarter hour are updated by every fold, in place (HOT), and never again.
-CREATE TABLE aiusage.rollup_15m (
-	bucket			timestamptz NOT NULL,
-	dimension		uuid NOT NULL,
+/*
+ * The levels.  All have the same measures, said once; a level is a table here, a
+ * line in rollup_levels() (install/50_rollup_levels.sql) and one in
+ * books/views/50_rollup_views.sql.
+ *
+ * Rows of the current quarter hour, and of the current day, are updated by every
+ * fold: room on each page, so that they stay on it (HOT).
+ */
+DO $levels$
+DECLARE
+	measures constant text := '
 	records			bigint NOT NULL,
 	requests		bigint NOT NULL,
 	errors			bigint NOT NULL,
@@ -94,88 +101,54 @@ CREATE TABLE aiusage.rollup_15m (
 	estimated_cost	numeric NOT NULL DEFAULT 0,
 	usage			aiusage.usage NOT NULL,
 	usage_reversed	aiusage.usage NOT NULL,
-	billed	aiusage.usage NOT NULL,
+	billed			aiusage.usage NOT NULL,
 	billed_reversed	aiusage.usage NOT NULL,
-	cost_by_unit	aiusage.unit_costs NOT NULL,
-	PRIMARY KEY (bucket, dimension)
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+	cost_by_unit	aiusage.unit_costs NOT NULL';
+	level record;
+	meaning record;
+BEGIN
+	FOR level IN SELECT * FROM (VALUES
+			('rollup_15m', 'bucket timestamptz', 'dimension uuid', 80),
+			('rollup_daily', 'day date', 'dimension uuid', 70))
+		AS l (rollup, time, key, fillfactor)
+	LOOP
+		EXECUTE format('CREATE TABLE aiusage.%1$I (%2$s NOT NULL, %3$s NOT NULL, %4$s, PRIMARY KEY (%5$I, %6$I))
+				WITH (fillfactor = %7$s, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)',
+			level.rollup, level.time, level.key, measures, split_part(level.time, ' ', 1), split_part(level.key, ' ', 1), level.fillfactor);
+		FOR meaning IN SELECT * FROM (VALUES
+				('dimension', 'rollup_dimension.dimension'),
+				('records', 'Ledger rows of every kind: usage, reversals, adjustments and outcomes'),
+				('requests', 'Requests: usage rows less reversals'),
+				('errors', 'Requests whose status is not success (error, timeout or cancelled)'),
+				('retries', 'Repeated attempts: requests with attempt above 1, plus the attempts inside an SDK that have no row (usage_record.retries)'),
+				('fallbacks', 'Requests served by another route than the first choice (fallback_from is set)'),
+				('cache_hits', 'Requests that the gateway answered from its own cache'),
+				('accepted', 'Accepted results, as reported with the request or later by outcome rows'),
+				('unpriced', 'Requests without a price: they are missing in every money column'),
+				('unmatched', 'Requests whose key had no owner at that time'),
+				('cost', 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign'),
+				('list_cost', 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency'),
+				('charge', 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged'),
+				('failed_cost', 'The part of cost whose status is not success'),
+				('retry_cost', 'The part of cost of attempts above 1'),
+				('fallback_cost', 'The part of cost of fallbacks'),
+				('estimated_cost', 'The part of cost that rests on estimated usage (cost_state estimated)'),
+				('usage', 'Sum of usage of usage rows, units inclusive of their parts'),
+				('usage_reversed', 'Sum of usage of reversal rows: what was used is usage less usage_reversed'),
+				('billed', 'Sum of the exclusive quantities that the components of cost_by_unit are for: cached tokens are not in input_tokens here'),
+				('billed_reversed', 'The same of reversal rows'),
+				('cost_by_unit', 'Sum of the cost components by unit; their total is cost'))
+			AS m (name, text)
+		LOOP
+			EXECUTE format('COMMENT ON COLUMN aiusage.%I.%I IS %L', level.rollup, meaning.name, meaning.text);
+		END LOOP;
+	END LOOP;
+END
+$levels$;
 
 COMMENT ON TABLE aiusage.rollup_15m IS
 	'Sums of the ledger a quarter of an hour and dimension set: quarter hours, so that the days of every time zone add up';
 COMMENT ON COLUMN aiusage.rollup_15m.bucket IS 'Start of the quarter hour of occurred_at';
-COMMENT ON COLUMN aiusage.rollup_15m.dimension IS 'rollup_dimension.dimension';
-COMMENT ON COLUMN aiusage.rollup_15m.records IS 'Ledger rows of every kind: usage, reversals, adjustments and outcomes';
-COMMENT ON COLUMN aiusage.rollup_15m.requests IS 'Requests: usage rows less reversals';
-COMMENT ON COLUMN aiusage.rollup_15m.errors IS 'Requests whose status is not success (error, timeout or cancelled)';
-COMMENT ON COLUMN aiusage.rollup_15m.retries IS 'Repeated attempts: requests with attempt above 1, plus the attempts inside an SDK that have no row (usage_record.retries)';
-COMMENT ON COLUMN aiusage.rollup_15m.fallbacks IS 'Requests served by another route than the first choice (fallback_from is set)';
-COMMENT ON COLUMN aiusage.rollup_15m.cache_hits IS 'Requests that the gateway answered from its own cache';
-COMMENT ON COLUMN aiusage.rollup_15m.accepted IS 'Accepted results, as reported with the request or later by outcome rows';
-COMMENT ON COLUMN aiusage.rollup_15m.unpriced IS 'Requests without a price: they are missing in every money column';
-COMMENT ON COLUMN aiusage.rollup_15m.unmatched IS 'Requests whose key had no owner at that time';
-COMMENT ON COLUMN aiusage.rollup_15m.cost IS 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign';
-COMMENT ON COLUMN aiusage.rollup_15m.list_cost IS 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency';
-COMMENT ON COLUMN aiusage.rollup_15m.charge IS 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged';
-COMMENT ON COLUMN aiusage.rollup_15m.failed_cost IS 'The part of cost whose status is not success';
-COMMENT ON COLUMN aiusage.rollup_15m.retry_cost IS 'The part of cost of attempts above 1';
-COMMENT ON COLUMN aiusage.rollup_15m.fallback_cost IS 'The part of cost of fallbacks';
-COMMENT ON COLUMN aiusage.rollup_15m.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
-COMMENT ON COLUMN aiusage.rollup_15m.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
-COMMENT ON COLUMN aiusage.rollup_15m.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
-COMMENT ON COLUMN aiusage.rollup_15m.billed IS 'Sum of the exclusive quantities that the components of cost_by_unit are for: cached tokens are not in input_tokens here';
-COMMENT ON COLUMN aiusage.rollup_15m.billed_reversed IS 'The same of reversal rows';
-COMMENT ON COLUMN aiusage.rollup_15m.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';
-
--- The day's rows are updated by every fold of that day: room on each page, or the updates would not stay on it.
-CREATE TABLE aiusage.rollup_daily (
-	day				date NOT NULL,
-	dimension		uuid NOT NULL,
-	records			bigint NOT NULL,
-	requests		bigint NOT NULL,
-	errors			bigint NOT NULL,
-	retries			bigint NOT NULL,
-	fallbacks		bigint NOT NULL,
-	cache_hits		bigint NOT NULL,
-	accepted		bigint NOT NULL,
-	unpriced		bigint NOT NULL,
-	unmatched		bigint NOT NULL,
-	cost			numeric NOT NULL DEFAULT 0,
-	list_cost		numeric NOT NULL DEFAULT 0,
-	charge			numeric NOT NULL DEFAULT 0,
-	failed_cost		numeric NOT NULL DEFAULT 0,
-	retry_cost		numeric NOT NULL DEFAULT 0,
-	fallback_cost	numeric NOT NULL DEFAULT 0,
-	estimated_cost	numeric NOT NULL DEFAULT 0,
-	usage			aiusage.usage NOT NULL,
-	usage_reversed	aiusage.usage NOT NULL,
-	billed	aiusage.usage NOT NULL,
-	billed_reversed	aiusage.usage NOT NULL,
-	cost_by_unit	aiusage.unit_costs NOT NULL,
-	PRIMARY KEY (day, dimension)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
-
 COMMENT ON TABLE aiusage.rollup_daily IS
 	'Sums of the ledger a business day and dimension set, made by the same folds as rollup_15m';
 COMMENT ON COLUMN aiusage.rollup_daily.day IS 'Business day: the date of occurred_at in the time zone of the row''s billing calendar';
-COMMENT ON COLUMN aiusage.rollup_daily.dimension IS 'rollup_dimension.dimension';
-COMMENT ON COLUMN aiusage.rollup_daily.records IS 'Ledger rows of every kind: usage, reversals, adjustments and outcomes';
-COMMENT ON COLUMN aiusage.rollup_daily.requests IS 'Requests: usage rows less reversals';
-COMMENT ON COLUMN aiusage.rollup_daily.errors IS 'Requests whose status is not success (error, timeout or cancelled)';
-COMMENT ON COLUMN aiusage.rollup_daily.retries IS 'Repeated attempts: requests with attempt above 1, plus the attempts inside an SDK that have no row (usage_record.retries)';
-COMMENT ON COLUMN aiusage.rollup_daily.fallbacks IS 'Requests served by another route than the first choice (fallback_from is set)';
-COMMENT ON COLUMN aiusage.rollup_daily.cache_hits IS 'Requests that the gateway answered from its own cache';
-COMMENT ON COLUMN aiusage.rollup_daily.accepted IS 'Accepted results, as reported with the request or later by outcome rows';
-COMMENT ON COLUMN aiusage.rollup_daily.unpriced IS 'Requests without a price: they are missing in every money column';
-COMMENT ON COLUMN aiusage.rollup_daily.unmatched IS 'Requests whose key had no owner at that time';
-COMMENT ON COLUMN aiusage.rollup_daily.cost IS 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign';
-COMMENT ON COLUMN aiusage.rollup_daily.list_cost IS 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency';
-COMMENT ON COLUMN aiusage.rollup_daily.charge IS 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged';
-COMMENT ON COLUMN aiusage.rollup_daily.failed_cost IS 'The part of cost whose status is not success';
-COMMENT ON COLUMN aiusage.rollup_daily.retry_cost IS 'The part of cost of attempts above 1';
-COMMENT ON COLUMN aiusage.rollup_daily.fallback_cost IS 'The part of cost of fallbacks';
-COMMENT ON COLUMN aiusage.rollup_daily.estimated_cost IS 'The part of cost that rests on estimated usage (cost_state estimated)';
-COMMENT ON COLUMN aiusage.rollup_daily.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
-COMMENT ON COLUMN aiusage.rollup_daily.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
-COMMENT ON COLUMN aiusage.rollup_daily.billed IS 'Sum of the exclusive quantities that the components of cost_by_unit are for: cached tokens are not in input_tokens here';
-COMMENT ON COLUMN aiusage.rollup_daily.billed_reversed IS 'The same of reversal rows';
-COMMENT ON COLUMN aiusage.rollup_daily.cost_by_unit IS 'Sum of the cost components by unit; their total is cost';

@@ -96,72 +96,50 @@ CREATE OR REPLACE VIEW aiusage.rollup_tail AS
 COMMENT ON VIEW aiusage.rollup_tail IS
 	'Internal. The rows of rollup_source that are not in the rollups yet';
 
-CREATE OR REPLACE VIEW aiusage.rollup_live AS
-SELECT r.bucket,
-	d.assignment, d.invoice_period, d.api_key, d.provider, d.model, d.endpoint, d.service_tier, d.region,
-	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
-	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
-	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
-	r.usage_reversed, r.billed, r.billed_reversed, r.cost_by_unit
-FROM aiusage.rollup_15m r
-JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
-UNION ALL
-SELECT t.bucket,
-	t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint, t.service_tier, t.region,
-	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
-	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
-	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
-	t.usage_reversed, t.billed, t.billed_reversed, t.cost_by_unit
-FROM aiusage.rollup_tail t;
+-- Each level and the tail.  What they have in common is said once: a view has its
+-- level's time, then these.
+DO $views$
+DECLARE
+	dimensions constant text := '{d}.assignment, {d}.invoice_period, {d}.api_key, {d}.provider, {d}.model, {d}.endpoint, {d}.service_tier, '
+		'{d}.region, {d}.customer, {d}.workflow, {d}.status, {d}.currency, {d}.list_currency, {d}.charge_currency';
+	measures constant text := '{r}.records, {r}.requests, {r}.errors, {r}.retries, {r}.fallbacks, {r}.cache_hits, {r}.accepted, {r}.unpriced, '
+		'{r}.unmatched, {r}.cost, {r}.list_cost, {r}.charge, {r}.failed_cost, {r}.retry_cost, {r}.fallback_cost, {r}.estimated_cost, '
+		'{r}.usage, {r}.usage_reversed, {r}.billed, {r}.billed_reversed, {r}.cost_by_unit';
+	level record;
+BEGIN
+	FOR level IN SELECT * FROM (VALUES ('rollup_live', 'rollup_15m', 'bucket'), ('rollup_daily_live', 'rollup_daily', 'day'))
+		AS l (live, rollup, time)
+	LOOP
+		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
+				SELECT r.%3$I, %4$s FROM aiusage.%2$I AS r JOIN aiusage.rollup_dimension AS d ON d.dimension = r.dimension
+				UNION ALL
+				SELECT t.%3$I, %5$s FROM aiusage.rollup_tail AS t',
+			level.live, level.rollup, level.time,
+			replace(replace(concat_ws(', ', dimensions, measures), '{d}', 'd'), '{r}', 'r'),
+			replace(replace(concat_ws(', ', dimensions, measures), '{d}', 't'), '{r}', 't'));
+		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
+				SELECT a.team, a.cost_center, a.project, a.environment, a.product,
+					coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
+					l.*
+				FROM aiusage.%2$I AS l
+				LEFT JOIN aiusage.key_assignment AS a ON a.assignment = l.assignment
+				WHERE (SELECT aiusage.sees_everything())
+					OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
+					OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
+					OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[])',
+			replace(level.live, 'live', 'visible'), level.live);
+	END LOOP;
+END
+$views$;
 
 COMMENT ON VIEW aiusage.rollup_live IS
 	'Internal. rollup_15m and the rows that are not folded yet, so exact in every snapshot; several rows a bucket and dimension set: group them';
 
-CREATE OR REPLACE VIEW aiusage.rollup_daily_live AS
-SELECT r.day,
-	d.assignment, d.invoice_period, d.api_key, d.provider, d.model, d.endpoint, d.service_tier, d.region,
-	d.customer, d.workflow, d.status, d.currency, d.list_currency, d.charge_currency,
-	r.records, r.requests, r.errors, r.retries, r.fallbacks, r.cache_hits, r.accepted, r.unpriced, r.unmatched,
-	r.cost, r.list_cost, r.charge, r.failed_cost, r.retry_cost, r.fallback_cost, r.estimated_cost, r.usage,
-	r.usage_reversed, r.billed, r.billed_reversed, r.cost_by_unit
-FROM aiusage.rollup_daily r
-JOIN aiusage.rollup_dimension d ON d.dimension = r.dimension
-UNION ALL
-SELECT t.day,
-	t.assignment, t.invoice_period, t.api_key, t.provider, t.model, t.endpoint, t.service_tier, t.region,
-	t.customer, t.workflow, t.status, t.currency, t.list_currency, t.charge_currency,
-	t.records, t.requests, t.errors, t.retries, t.fallbacks, t.cache_hits, t.accepted, t.unpriced, t.unmatched,
-	t.cost, t.list_cost, t.charge, t.failed_cost, t.retry_cost, t.fallback_cost, t.estimated_cost, t.usage,
-	t.usage_reversed, t.billed, t.billed_reversed, t.cost_by_unit
-FROM aiusage.rollup_tail t;
-
 COMMENT ON VIEW aiusage.rollup_daily_live IS
 	'Internal. rollup_daily and the rows that are not folded yet, so exact in every snapshot; several rows a day and dimension set: group them';
 
-CREATE OR REPLACE VIEW aiusage.rollup_visible AS
-SELECT a.team, a.cost_center, a.project, a.environment, a.product,
-	coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
-	l.*
-FROM aiusage.rollup_live l
-LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
-WHERE (SELECT aiusage.sees_everything())
-	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
-	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
-	OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
-
 COMMENT ON VIEW aiusage.rollup_visible IS
 	'Internal. rollup_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
-
-CREATE OR REPLACE VIEW aiusage.rollup_daily_visible AS
-SELECT a.team, a.cost_center, a.project, a.environment, a.product,
-	coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
-	l.*
-FROM aiusage.rollup_daily_live l
-LEFT JOIN aiusage.key_assignment a ON a.assignment = l.assignment
-WHERE (SELECT aiusage.sees_everything())
-	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
-	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
-	OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
 
 COMMENT ON VIEW aiusage.rollup_daily_visible IS
 	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';

@@ -13,8 +13,8 @@
  *		txid >= boundary  or  txid = ANY (running)
  *
  * which a BRIN index on txid answers, and which holds in every later
- * snapshot, on a standby too.  The statement that does it is
- * aiusage.owner_refresh() in install/50_rollup.sql.
+ * snapshot, on a standby too.  Who does it is aiusage.owner_refresh() in
+ * install/50_rollup.sql.
  *
  * The one row it cannot account for is its own: a snapshot does not list its
  * own transaction as running.  Hence the guard below.
