@@ -35,3 +35,8 @@ install/90_init.sql: tools/make_init.sh $(BOOKS_SQL)
 
 aiusage--$(EXTVERSION).sql: $(INSTALL_SQL)
 	cat $^ > $@.tmp && mv $@.tmp $@
+
+# What is released: the commit's tree, as PGXN takes it.
+.PHONY: dist
+dist:
+	git archive --format zip --prefix aiusage-$(EXTVERSION)/ -o aiusage-$(EXTVERSION).zip HEAD

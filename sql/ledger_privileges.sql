@@ -38,9 +38,7 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage, assignment) V
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, txid) VALUES ('priv_key', 'privlab', 'm1', '{}', 1);
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, kind) VALUES ('priv_key', 'privlab', 'm1', '{}', 'reversal');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost_state) VALUES ('priv_key', 'privlab', 'm1', '{}', 'final');
-COPY aiusage.usage_record (api_key, provider, model, usage, recorded_at) FROM stdin;
-priv_key	privlab	m1	{}	2020-01-01
-\.
+\copy aiusage.usage_record (api_key, provider, model, usage, recorded_at) FROM '/dev/null'
 INSERT INTO aiusage.usage_record_default (api_key, provider, model, usage) VALUES ('priv_key', 'privlab', 'm1', '{}');
 UPDATE aiusage.usage_record SET model = 'm2';
 DELETE FROM aiusage.usage_record;
