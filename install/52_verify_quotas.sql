@@ -150,6 +150,56 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.owner_quota_drift() IS 'Counters in memory that have no rows in flight and differ from the books, by the same amount five times in a row; none where limits are not loaded';
 
+CREATE FUNCTION aiusage.owner_hold_drift() RETURNS TABLE (what text, in_memory numeric, expected numeric)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	differ jsonb;
+	again jsonb;
+BEGIN
+	IF pg_is_in_recovery() THEN
+		RETURN;
+	END IF;
+	-- As above: what differs by the same each time is wrong.
+	FOR i IN 1..5 LOOP
+		again := (
+			WITH holds AS MATERIALIZED (
+				SELECT h.hold_id, h.durable, h.claimed, h.status, h.expires_at, h.quota, h.subject, h.window_start, h.held
+				FROM aiusage.quota_holds() AS h
+			), counters AS MATERIALIZED (
+				SELECT c.quota, c.subject, c.window_start, c.held FROM aiusage.quota_counters() AS c WHERE c.state = 'ready'
+			), differences AS (
+				-- what a counter holds is what its open holds have left
+				SELECT concat_ws(' ', 'counter of quota', c.quota, c.subject, c.window_start) AS what, c.held AS in_memory, coalesce(s.held, 0) AS expected
+				FROM counters AS c
+				LEFT JOIN (SELECT h.quota, h.subject, h.window_start, sum(h.held) AS held FROM holds AS h WHERE h.status = 'open' GROUP BY 1, 2, 3) AS s
+					USING (quota, subject, window_start)
+				WHERE c.held <> coalesce(s.held, 0)
+				UNION ALL
+				-- durable holds are in memory as they are in the books; those of open transactions have yet to be
+				SELECT 'hold ' || coalesce(m.hold_id, b.hold_id), m.held, b.held
+				FROM (SELECT h.hold_id, h.claimed, coalesce(sum(h.held), 0) AS held FROM holds AS h
+					WHERE h.durable AND h.status = 'open' AND h.expires_at > clock_timestamp() + interval '1 second' GROUP BY 1, 2) AS m
+				FULL JOIN (SELECT x.hold_id, coalesce((SELECT sum(e.e) FROM unnest(x.held) AS e (e)), 0) AS held FROM aiusage.hold AS x
+					WHERE x.status = 'open' AND x.expires_at > clock_timestamp() + interval '1 second') AS b
+					ON b.hold_id = m.hold_id
+				WHERE m.held IS DISTINCT FROM b.held AND m.claimed IS NOT TRUE
+					-- none is read until limits are first used after a start
+					AND EXISTS (SELECT FROM holds AS h WHERE h.durable)
+			)
+			SELECT jsonb_object_agg(d.what, jsonb_build_array(d.in_memory, d.expected)) FROM differences AS d);
+		differ := CASE WHEN i = 1 THEN again ELSE (SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(differ) AS d
+			WHERE again -> d.key = d.value) END;
+		EXIT WHEN differ IS NULL;
+		PERFORM pg_sleep(0.05);
+	END LOOP;
+	RETURN QUERY SELECT d.key, (d.value ->> 0)::numeric, (d.value ->> 1)::numeric FROM jsonb_each(differ) AS d;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_hold_drift() IS 'Counters in memory that hold something else than their open holds have left, and durable holds that are not in memory as they are in the books (in_memory NULL: not there; expected NULL: not in the books), by the same amount five times in a row';
+
 CREATE FUNCTION aiusage.owner_verify_quotas(OUT check_name text, OUT ok boolean, OUT expected text, OUT actual text, OUT detail text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
@@ -194,6 +244,13 @@ BEGIN
 			|| coalesce('; the first: ' || min(format('%s of limit "%s", %s in memory, %s in the books', d.subject, x.name, d.in_memory, d.in_books)), '')
 	FROM aiusage.owner_quota_drift() AS d
 	JOIN aiusage.quota AS x ON x.quota = d.quota;
+
+	RETURN QUERY
+	SELECT 'limits: what is held is what open holds have left', count(*) = 0, '0', count(*)::text,
+		'Counters in memory against the open holds, durable holds in memory against aiusage.hold'
+			|| coalesce('; the first: ' || min(format('%s, %s in memory, expected %s', d.what, coalesce(d.in_memory::text, 'not'),
+				coalesce(d.expected::text, 'none'))), '')
+	FROM aiusage.owner_hold_drift() AS d;
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_verify_quotas(OUT text, OUT boolean, OUT text, OUT text, OUT text) IS 'The checks of limits in aiusage.verify(), as the owner of the books';

@@ -32,10 +32,10 @@ COMMENT ON FUNCTION aiusage.hold_standing(uuid, text) IS 'What a row of this key
 CREATE FUNCTION aiusage.quota_holds()
 	RETURNS TABLE (hold_id uuid, status text, durable boolean, created_at timestamptz, expires_at timestamptz, api_key text,
 		provider text, model text, estimated_cost numeric, currency text, quota int, subject uuid, window_start bigint,
-		held numeric, held_at_first numeric)
+		held numeric, held_at_first numeric, claimed boolean)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_quota_holds_srf';
-COMMENT ON FUNCTION aiusage.quota_holds() IS 'The holds of this database in shared memory, one row a hold and limit (quota NULL: it holds of none): status open or closed (settled or released before its time); held in the limit''s currency or unit. Labels NULL when they were too long to keep. No row when aiusage is not preloaded';
+COMMENT ON FUNCTION aiusage.quota_holds() IS 'The holds of this database in shared memory, one row a hold and limit (quota NULL: it holds of none): status open or closed (settled or released before its time); held in the limit''s currency or unit. claimed: by a transaction that is open and made, extends, draws on or ends it, for whose end others wait. Labels NULL when they were too long to keep. No row when aiusage is not preloaded';
 
 CREATE FUNCTION aiusage.quota_held(quota int, labels text[], window_start bigint) RETURNS numeric
 	LANGUAGE c STABLE STRICT PARALLEL UNSAFE

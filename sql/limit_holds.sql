@@ -15,6 +15,19 @@ SELECT aiusage.put_key('{"key": "other", "team": "ads"}') IS NOT NULL AS put;
 -- without limits: always, and a hold that proves it
 SELECT decision, model, hold_id IS NOT NULL AS hold, estimated_cost, currency, remaining, http_status, quota, message
 FROM aiusage.admit('bot', 'acme', 'big', '{"input_tokens": 10, "output_tokens": 5}');
+-- and that ends as one with limits does: with the row of the last attempt, or by release
+SELECT hold_id AS h0 FROM aiusage.admit('bot', 'acme', 'big', '{"input_tokens": 10}', operation_id => 'op-0') \gset
+SELECT hold_id AS m0 FROM aiusage.admit('bot', 'acme', 'big', '{"input_tokens": 10}', durable => false) \gset
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, hold_id, status)
+VALUES ('bot', 'acme', 'small', '{}', :'h0', 'error') RETURNING quota_state, aiusage.hold_standing(hold_id, 'bot');
+BEGIN;
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, hold_id) VALUES ('bot', 'acme', 'small', '{}', :'h0');
+SELECT aiusage.hold_standing(:'h0', 'bot');
+ROLLBACK;
+SELECT aiusage.hold_standing(:'h0', 'bot');
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, hold_id) VALUES ('bot', 'acme', 'small', '{}', :'h0'), ('bot', 'acme', 'small', '{}', :'m0');
+SELECT aiusage.hold_standing(:'h0', 'bot'), aiusage.hold_standing(:'m0', 'bot'), aiusage.release(:'h0'), aiusage.release(:'m0');
+SELECT status, closed_at IS NOT NULL AS closed FROM aiusage.hold WHERE operation_id = 'op-0';
 
 SELECT aiusage.put_quota('{"name": "search total", "scope": {"team": "search"}, "metric": "spend", "currency": "USD", "limit": 100, "window": "total"}') IS NOT NULL AS put;
 SELECT aiusage.put_quota('{"name": "bot at once", "scope": {"api_key": "bot"}, "metric": "concurrency", "limit": 3, "window": "total"}') IS NOT NULL AS put;
@@ -110,6 +123,17 @@ SELECT decision FROM aiusage.extend_hold(:'h5', '{"input_tokens": 100, "output_t
 TABLE standing;
 ROLLBACK;
 TABLE standing;
+-- rolled back, it ends and costs as before, in memory and in the books
+CREATE TABLE before AS SELECT m.expires_at, m.estimated_cost, m.held, m.held_at_first FROM aiusage.quota_holds() AS m WHERE m.hold_id = :'h5' AND m.held > 1;
+BEGIN;
+SAVEPOINT s;
+SELECT decision FROM aiusage.extend_hold(:'h5', '{"input_tokens": 100, "output_tokens": 60}');
+SELECT b.expires_at < m.expires_at AS later, m.estimated_cost, m.held, m.claimed FROM aiusage.quota_holds() AS m, before AS b WHERE m.hold_id = :'h5' AND m.held > 1;
+ROLLBACK TO s;
+COMMIT;
+SELECT m.expires_at = b.expires_at AS same, h.expires_at = b.expires_at AS same_in_books, m.estimated_cost = b.estimated_cost AS cost,
+	h.estimated_cost = b.estimated_cost AS cost_in_books, m.held = b.held AS held, m.held_at_first = b.held_at_first AS first, m.claimed
+FROM before AS b, aiusage.quota_holds() AS m JOIN aiusage.hold AS h USING (hold_id) WHERE m.hold_id = :'h5' AND m.held > 1;
 -- it never shrinks
 SELECT decision FROM aiusage.extend_hold(:'h5', '{"input_tokens": 1}');
 TABLE standing;

@@ -42,6 +42,14 @@ label_of(AiuLabel *label, const Datum *values, const bool *isnull, int column)
 	label->len = VARSIZE_ANY_EXHDR(v);
 }
 
+/* What failed may be tried again, and then draws again. */
+static inline bool
+is_last_attempt(const Datum *values, const LedgerContext *ctx)
+{
+	return DatumGetObjectId(values[COL_status]) == ctx->status_success ||
+		DatumGetObjectId(values[COL_status]) == ctx->status_cancelled;
+}
+
 /*
  * What a booked row is to limits: nothing but its own columns, as everybody
  * else reads them who counts it (the fold, a load, verify()).
@@ -85,9 +93,7 @@ make_facts(const Datum *values, const bool *isnull, const LedgerContext *ctx, Ai
 	facts->hold = false;
 	facts->draws_on = hold == AIU_HOLD_IS_OPEN ? DatumGetUUIDP(values[COL_hold_id]) : NULL;
 	facts->late_hold = hold == AIU_HOLD_LATE;
-	/* what failed may be tried again, and then draws again */
-	facts->last_attempt = DatumGetObjectId(values[COL_status]) == ctx->status_success ||
-		DatumGetObjectId(values[COL_status]) == ctx->status_cancelled;
+	facts->last_attempt = is_last_attempt(values, ctx);
 	facts->occurred_at = DatumGetTimestampTz(values[COL_occurred_at]);
 	facts->recorded_at = DatumGetTimestampTz(values[COL_recorded_at]);
 	facts->invoice_period = DatumGetInt32(values[COL_invoice_period]);
@@ -101,7 +107,7 @@ aiu_ledger_hold_standing(const Datum *values, const bool *isnull)
 	if (likely(isnull[COL_hold_id]))
 		return AIU_HOLD_FORGED;
 	label_of(&key, values, isnull, COL_api_key);
-	return aiu_quota_hold_standing(DatumGetUUIDP(values[COL_hold_id]), &key);
+	return aiu_quota_hold_claim(DatumGetUUIDP(values[COL_hold_id]), &key);
 }
 
 /*
@@ -130,7 +136,12 @@ aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, boo
 	AiuQuotaState state;
 
 	if (likely(!aiu_quota_any()))
+	{
+		/* the AFTER trigger, which settles holds, is disabled */
+		if (unlikely(hold == AIU_HOLD_IS_OPEN) && is_last_attempt(values, ctx))
+			aiu_quota_settle_unlimited(DatumGetUUIDP(values[COL_hold_id]));
 		return;
+	}
 
 	make_facts(values, isnull, ctx, hold, &facts);
 	if (kept && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)

@@ -182,5 +182,9 @@ extern bool aiu_quota_release(const pg_uuid_t *id);
 /* When the hold was to expire, as its id says. */
 extern TimestampTz aiu_quota_hold_id_expires(const pg_uuid_t *id);
 extern AiuHoldStanding aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key);
+/* The same, of a row that is being booked: an open hold is this transaction's until its end.  Waits for another's. */
+extern AiuHoldStanding aiu_quota_hold_claim(const pg_uuid_t *id, const AiuLabel *key);
+/* The last attempt of a request that no limit is asked of is being booked: the hold ends at commit. */
+extern void aiu_quota_settle_unlimited(const pg_uuid_t *id);
 
 #endif							/* AIU_QUOTA_H */

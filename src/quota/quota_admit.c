@@ -14,6 +14,7 @@
 
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -187,6 +188,8 @@ fill_hold(AiuHold *hold, const pg_uuid_t *id, Oid books, const AiuHoldRequest *r
 	hold->durable = request->durable;
 	hold->cost = request->cost;
 	hold->currency = request->currency;
+	GET_VXID_FROM_PGPROC(hold->claimant, *MyProc);
+	hold->closing = hold->drawing = false;
 	hold->ncharges = 0;
 	for (i = 0; i < ncharges; i++)
 	{
@@ -317,7 +320,8 @@ aiu_quota_hold_terms(const pg_uuid_t *id, AiuHoldView *view, AiuLabel *terms, in
 		return false;
 	refuse_in_recovery();
 	(void) aiu_hold_load_books(true);
-	if (aiu_hold_find(id, &hold) < 0 || hold.status != AIU_HOLD_OPEN || hold.expires_at <= GetCurrentTimestamp())
+	if (aiu_hold_claim(id, &hold) < 0 || hold.status != AIU_HOLD_OPEN || hold.closing ||
+		hold.expires_at <= GetCurrentTimestamp())
 		return false;
 	view->created_at = hold.created_at;
 	view->expires_at = hold.expires_at;
@@ -338,6 +342,7 @@ aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldR
 	AiuCharge	charges[AIU_QUOTA_MAX];
 	int128		limits[AIU_QUOTA_MAX];
 	int128		amounts[AIU_QUOTA_MAX];
+	int128		drawn[AIU_QUOTA_MAX];
 	uint8		places[AIU_QUOTA_MAX];
 	AiuWords	words = {facts, {NULL}, false};
 	AiuRefusal	refusal;
@@ -409,15 +414,19 @@ aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldR
 		if (places[c] != AIU_PLACE_COUNTER)
 			amounts[c] = 0;
 	}
-	if (!aiu_hold_grow(index, id, amounts, n, false, request->expires_at, request->cost))
+	if (!aiu_hold_grow(index, id, amounts, n, false, request->expires_at,
+					   request->cost >= 0 ? request->cost : hold.cost))
 	{
 		aiu_hold_take_back(charges, amounts, n);
 		goto gone;
 	}
-	aiu_hold_note(AIU_DEED_EXTEND, index, id, amounts, n);
+	aiu_hold_note_extension(index, &hold, amounts, n);
 	tell_remaining(verdict, charges, n, places, limits);
 	if (hold.durable && aiu_hold_find(id, &hold) == index)
-		aiu_hold_update_durable(&hold, NULL, "open");
+	{
+		aiu_hold_drawn_here(&hold, drawn);
+		aiu_hold_update_durable(&hold, drawn, "open");
+	}
 	return;
 
 gone:
@@ -426,28 +435,40 @@ gone:
 	verdict->message = "the hold is not open any more";
 }
 
-bool
-aiu_quota_release(const pg_uuid_t *id)
+/* End an open hold of this transaction's at its commit; false: it is not open. */
+static bool
+end_hold(const pg_uuid_t *id, const char *status)
 {
 	AiuHold		hold;
-	int32		index;
+	int32		index = aiu_hold_claim(id, &hold);
 
-	if (aiu_quota_table == NULL)
-		return false;
-	refuse_in_recovery();
-	(void) aiu_hold_load_books(true);
-	index = aiu_hold_find(id, &hold);
 	if (index < 0 || hold.status != AIU_HOLD_OPEN || aiu_hold_closed_here(id))
 		return false;
 	aiu_hold_make_room();
 	aiu_hold_note(AIU_DEED_CLOSE, index, id, NULL, 0);
 	if (hold.durable)
-		aiu_hold_update_durable(&hold, NULL, "released");
+		aiu_hold_update_durable(&hold, NULL, status);
 	return true;
 }
 
-AiuHoldStanding
-aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key)
+bool
+aiu_quota_release(const pg_uuid_t *id)
+{
+	if (aiu_quota_table == NULL)
+		return false;
+	refuse_in_recovery();
+	(void) aiu_hold_load_books(true);
+	return end_hold(id, "released");
+}
+
+void
+aiu_quota_settle_unlimited(const pg_uuid_t *id)
+{
+	(void) end_hold(id, "settled");
+}
+
+static AiuHoldStanding
+standing(const pg_uuid_t *id, const AiuLabel *key, bool claim)
 {
 	AiuHold		hold;
 
@@ -457,29 +478,48 @@ aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key)
 		return AIU_HOLD_LATE;
 	if (!aiu_hold_load_books(false))
 		return AIU_HOLD_LATE;	/* genuine, and what was spent is booked */
-	if (aiu_hold_find(id, &hold) < 0)
+	if ((claim ? aiu_hold_claim(id, &hold) : aiu_hold_find(id, &hold)) < 0)
 		return AIU_HOLD_LATE;
-	if (hold.status == AIU_HOLD_CLOSED || aiu_hold_closed_here(id))
+	if (hold.status == AIU_HOLD_CLOSED || (hold.closing && aiu_hold_closed_here(id)))
 		return AIU_HOLD_REUSED;
 	return hold.expires_at > GetCurrentTimestamp() ? AIU_HOLD_IS_OPEN : AIU_HOLD_LATE;
+}
+
+AiuHoldStanding
+aiu_quota_hold_standing(const pg_uuid_t *id, const AiuLabel *key)
+{
+	return standing(id, key, false);
+}
+
+AiuHoldStanding
+aiu_quota_hold_claim(const pg_uuid_t *id, const AiuLabel *key)
+{
+	return standing(id, key, true);
 }
 
 void
 aiu_hold_own_rest(const pg_uuid_t *id, const AiuCharge *charges, int ncharges, bool last, int128 *rest)
 {
 	AiuHold		hold;
+	int128		drawn[AIU_QUOTA_MAX];
 	int			i;
 	int			c;
 
 	memset(rest, 0, sizeof(int128) * ncharges);
 	if (aiu_hold_find(id, &hold) < 0 || hold.status != AIU_HOLD_OPEN)
 		return;
+	aiu_hold_drawn_here(&hold, drawn);
 	for (i = 0; i < ncharges; i++)
 	{
 		for (c = 0; c < hold.ncharges; c++)
 		{
-			if (hold.charges[c].counter == charges[i].counter && charges[i].counter >= 0)
-				rest[i] = last ? hold.charges[c].rest : Min(hold.charges[c].rest, charges[i].amount);
+			int128		left;
+
+			if (hold.charges[c].counter != charges[i].counter || charges[i].counter < 0)
+				continue;
+			/* what earlier rows of the transaction drew is held until its commit, and theirs */
+			left = Max(hold.charges[c].rest - drawn[c], 0);
+			rest[i] = last ? hold.charges[c].rest : Min(hold.charges[c].rest, drawn[c] + Min(left, charges[i].amount));
 		}
 	}
 }
@@ -514,6 +554,9 @@ aiu_hold_draw_row(const pg_uuid_t *id, const AiuCharge *charges, int ncharges, b
 		aiu_hold_note(AIU_DEED_CLOSE, index, id, NULL, 0);
 	else
 		aiu_hold_note(AIU_DEED_DRAW, index, id, amounts, hold.ncharges);
-	if (hold.durable)
-		aiu_hold_update_durable(&hold, last ? NULL : amounts, last ? "settled" : "open");
+	if (!hold.durable)
+		return;
+	hold.drawing |= !last;
+	aiu_hold_drawn_here(&hold, amounts);
+	aiu_hold_update_durable(&hold, amounts, last ? "settled" : "open");
 }

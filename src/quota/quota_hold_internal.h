@@ -15,10 +15,17 @@
  * A hold that was settled or released stays as a stone (CLOSED) until it would
  * have expired, so that it cannot be used again.
  *
+ * A transaction that names a hold (a row, an extension, a release) claims it
+ * until it ends; another one that names it then waits for that end, as for a
+ * key of a unique index.  So what is done to one hold is done by one
+ * transaction after another, and what an abort takes back was nobody else's.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef AIU_QUOTA_HOLD_INTERNAL_H
 #define AIU_QUOTA_HOLD_INTERNAL_H
+
+#include "storage/lock.h"
 
 #include "quota/quota_engine_internal.h"
 
@@ -54,6 +61,9 @@ typedef struct AiuHold
 	int32		next;			/* in the chain, or the free list; -1: last */
 	TimestampTz created_at;
 	TimestampTz expires_at;
+	VirtualTransactionId claimant;	/* the open transaction that has it; invalid: none */
+	bool		closing;		/* the claimant settles or releases it */
+	bool		drawing;		/* the claimant draws on it */
 	bool		durable;
 	uint8		ncharges;
 	int16		nterms;			/* bytes of terms; -1: they were too long */
@@ -105,9 +115,28 @@ extern int32 aiu_hold_find(const pg_uuid_t *id, AiuHold *copy);
 extern bool aiu_hold_close(int32 index, const pg_uuid_t *id, bool tombstone);
 /* Take from what is held, and from the counters. */
 extern void aiu_hold_draw(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts);
-/* Add to, or (negative) take back from, a hold what an extension held in its counters already. */
+/* Add to, or (negative) take back from, a hold what an extension held; counters: of its counters too. */
 extern bool aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts, bool counters,
 						  TimestampTz expires_at, int128 cost);
+
+typedef enum AiuHoldClaim
+{
+	AIU_CLAIM_NONE,				/* it is not open */
+	AIU_CLAIM_NEW,
+	AIU_CLAIM_OURS,				/* this transaction had it already */
+	AIU_CLAIM_OTHERS			/* another transaction has it */
+} AiuHoldClaim;
+
+/*
+ * Claim a hold for a transaction.  copy: the hold, when there is one (its
+ * index is returned); over: a transaction that has ended, whatever the hold says.
+ */
+extern int32 aiu_hold_try_claim(const pg_uuid_t *id, VirtualTransactionId claimant, VirtualTransactionId over,
+								TimestampTz now, AiuHold *copy, AiuHoldClaim *result);
+extern void aiu_hold_unclaim(int32 index, const pg_uuid_t *id);
+/* Of the claimant: what it does to the hold, or does not after all. */
+extern void aiu_hold_set_closing(int32 index, const pg_uuid_t *id, bool closing);
+extern void aiu_hold_set_drawing(int32 index, const pg_uuid_t *id);
 /* What an extension held for a hold that was gone then. */
 extern void aiu_hold_take_back(const AiuCharge *charges, const int128 *amounts, int ncharges);
 /* Free what has expired; cheap when nothing has. */
@@ -120,6 +149,7 @@ extern void aiu_hold_adopt(AiuCounter *counter);
 typedef enum AiuHoldDeed
 {
 	AIU_DEED_ADMIT,				/* undone by an abort */
+	AIU_DEED_CLAIM,				/* over at the end */
 	AIU_DEED_EXTEND,			/* undone by an abort */
 	AIU_DEED_DRAW,				/* done at commit */
 	AIU_DEED_CLOSE				/* done at commit */
@@ -128,9 +158,18 @@ typedef enum AiuHoldDeed
 extern void aiu_hold_make_room(void);
 /* Room was made: cannot fail. */
 extern void aiu_hold_note(AiuHoldDeed deed, int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts);
+/* before: as it is, for an abort */
+extern void aiu_hold_note_extension(int32 index, const AiuHold *before, const int128 *amounts, int namounts);
 extern bool aiu_hold_noted(void);
+/*
+ * Claim an open hold for this transaction; waits for another one that has it.
+ * Its index and a copy, claimed when it is open and has not expired; -1: there is none.
+ */
+extern int32 aiu_hold_claim(const pg_uuid_t *id, AiuHold *copy);
 /* Has this transaction settled or released it?  Others see that at its commit. */
 extern bool aiu_hold_closed_here(const pg_uuid_t *id);
+/* What rows of this transaction have drawn on a hold so far. */
+extern void aiu_hold_drawn_here(const AiuHold *hold, int128 *amounts);
 extern void aiu_hold_end_xact(bool commit);
 extern void aiu_hold_end_subxact(bool commit, int level);
 

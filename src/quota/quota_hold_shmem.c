@@ -17,6 +17,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "storage/proc.h"
 #include "utils/timestamp.h"
 
 #include "common/catalog.h"
@@ -305,6 +306,90 @@ aiu_hold_draw(int32 index, const pg_uuid_t *id, const int128 *amounts, int namou
 	LWLockRelease(lock);
 }
 
+int32
+aiu_hold_try_claim(const pg_uuid_t *id, VirtualTransactionId claimant, VirtualTransactionId over,
+				   TimestampTz now, AiuHold *copy, AiuHoldClaim *result)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+	int32		index;
+
+	*result = AIU_CLAIM_NONE;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	if (index >= 0)
+	{
+		AiuHold    *hold = &aiu_holds[index];
+
+		if (hold->status != AIU_HOLD_OPEN || hold->expires_at <= now)
+			*result = AIU_CLAIM_NONE;
+		else if (VirtualTransactionIdEquals(hold->claimant, claimant))
+			*result = AIU_CLAIM_OURS;
+		else if (VirtualTransactionIdIsValid(hold->claimant) && !VirtualTransactionIdEquals(hold->claimant, over))
+			*result = AIU_CLAIM_OTHERS;
+		else
+		{
+			hold->claimant = claimant;
+			hold->closing = hold->drawing = false;
+			*result = AIU_CLAIM_NEW;
+		}
+		memcpy(copy, hold, sizeof(AiuHold));
+	}
+	LWLockRelease(lock);
+	return index;
+}
+
+void
+aiu_hold_unclaim(int32 index, const pg_uuid_t *id)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (is_open(index, id))
+	{
+		SetInvalidVirtualTransactionId(aiu_holds[index].claimant);
+		aiu_holds[index].closing = aiu_holds[index].drawing = false;
+	}
+	LWLockRelease(lock);
+}
+
+void
+aiu_hold_set_closing(int32 index, const pg_uuid_t *id, bool closing)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (is_open(index, id))
+		aiu_holds[index].closing = closing;
+	LWLockRelease(lock);
+}
+
+void
+aiu_hold_set_drawing(int32 index, const pg_uuid_t *id)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (is_open(index, id))
+		aiu_holds[index].drawing = true;
+	LWLockRelease(lock);
+}
+
+bool
+aiu_hold_closed_here(const pg_uuid_t *id)
+{
+	LWLock	   *lock = partition_lock(hash_id(id));
+	VirtualTransactionId mine;
+	bool		closing;
+	int32		index;
+
+	GET_VXID_FROM_PGPROC(mine, *MyProc);
+	LWLockAcquire(lock, LW_SHARED);
+	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	closing = index >= 0 && aiu_holds[index].closing && VirtualTransactionIdEquals(aiu_holds[index].claimant, mine);
+	LWLockRelease(lock);
+	return closing;
+}
+
 bool
 aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts, bool counters,
 			  TimestampTz expires_at, int128 cost)
@@ -329,10 +414,10 @@ aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namou
 			if (counters && charge->counter >= 0 && amount != 0)
 				change_held(charge->counter, amount, 0);
 		}
-		if (!TIMESTAMP_IS_NOBEGIN(expires_at))
-			hold->expires_at = expires_at;
-		if (cost >= 0)
-			hold->cost = cost;
+		hold->expires_at = expires_at;
+		hold->cost = cost;
+		/* an extension that is taken back expires as before */
+		note_expiry(expires_at);
 	}
 	LWLockRelease(lock);
 	return ours;

@@ -7,6 +7,9 @@
  * back (a row that draws on a hold, a release) waits for the commit: until
  * then the row may be undone, and its request would have no room.
  *
+ * Whoever does something to a hold has claimed it (aiu_hold_claim): its own
+ * admission, or one of its claims, is the first of its notes.
+ *
  * As with the journal of counters, the end of a transaction changes memory
  * that is there and cannot fail.
  *
@@ -15,6 +18,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -31,6 +36,8 @@ typedef struct HoldNote
 	int32		level;
 	uint8		namounts;
 	pg_uuid_t	id;
+	TimestampTz expires_at;		/* of EXTEND: as it was before */
+	int128		cost;
 	int128		amounts[AIU_QUOTA_MAX];
 } HoldNote;
 
@@ -75,6 +82,18 @@ aiu_hold_note(AiuHoldDeed deed, int32 index, const pg_uuid_t *id, const int128 *
 	note->namounts = namounts;
 	if (namounts > 0)
 		memcpy(note->amounts, amounts, sizeof(int128) * namounts);
+	if (deed == AIU_DEED_CLOSE)
+		aiu_hold_set_closing(index, id, true);
+	else if (deed == AIU_DEED_DRAW)
+		aiu_hold_set_drawing(index, id);
+}
+
+void
+aiu_hold_note_extension(int32 index, const AiuHold *before, const int128 *amounts, int namounts)
+{
+	aiu_hold_note(AIU_DEED_EXTEND, index, &before->id, amounts, namounts);
+	notes[nnotes - 1].expires_at = before->expires_at;
+	notes[nnotes - 1].cost = before->cost;
 }
 
 bool
@@ -83,18 +102,49 @@ aiu_hold_noted(void)
 	return nnotes > 0;
 }
 
-bool
-aiu_hold_closed_here(const pg_uuid_t *id)
+int32
+aiu_hold_claim(const pg_uuid_t *id, AiuHold *copy)
 {
-	int			i;
+	VirtualTransactionId mine;
+	VirtualTransactionId over;
 
-	/* at most as many as there are holds, and their draws */
-	for (i = nnotes - 1; i >= 0; i--)
+	GET_VXID_FROM_PGPROC(mine, *MyProc);
+	SetInvalidVirtualTransactionId(over);
+	for (;;)
 	{
-		if (notes[i].deed == AIU_DEED_CLOSE && memcmp(&notes[i].id, id, sizeof(pg_uuid_t)) == 0)
-			return true;
+		AiuHoldClaim result;
+		int32		index;
+
+		aiu_hold_make_room();
+		index = aiu_hold_try_claim(id, mine, over, GetCurrentTimestamp(), copy, &result);
+		if (result == AIU_CLAIM_NEW)
+			aiu_hold_note(AIU_DEED_CLAIM, index, id, NULL, 0);
+		if (result != AIU_CLAIM_OTHERS)
+			return index;
+		/* its end gives the hold back before it gives up this lock; deadlocks are found */
+		over = copy->claimant;
+		(void) VirtualXactLock(over, true);
 	}
-	return false;
+}
+
+void
+aiu_hold_drawn_here(const AiuHold *hold, int128 *amounts)
+{
+	VirtualTransactionId mine;
+	int			i;
+	int			c;
+
+	memset(amounts, 0, sizeof(int128) * AIU_QUOTA_MAX);
+	GET_VXID_FROM_PGPROC(mine, *MyProc);
+	if (!hold->drawing || !VirtualTransactionIdEquals(hold->claimant, mine))
+		return;
+	for (i = 0; i < nnotes; i++)
+	{
+		if (notes[i].deed != AIU_DEED_DRAW || memcmp(&notes[i].id, &hold->id, sizeof(pg_uuid_t)) != 0)
+			continue;
+		for (c = 0; c < notes[i].namounts; c++)
+			amounts[c] += notes[i].amounts[c];
+	}
 }
 
 static void
@@ -108,13 +158,18 @@ undo(const HoldNote *note)
 		case AIU_DEED_ADMIT:
 			(void) aiu_hold_close(note->index, &note->id, false);
 			break;
+		case AIU_DEED_CLAIM:
+			aiu_hold_unclaim(note->index, &note->id);
+			break;
 		case AIU_DEED_EXTEND:
 			for (i = 0; i < note->namounts; i++)
 				back[i] = -note->amounts[i];
-			(void) aiu_hold_grow(note->index, &note->id, back, note->namounts, true, DT_NOBEGIN, -1);
+			(void) aiu_hold_grow(note->index, &note->id, back, note->namounts, true, note->expires_at, note->cost);
 			break;
 		case AIU_DEED_DRAW:
+			break;
 		case AIU_DEED_CLOSE:
+			aiu_hold_set_closing(note->index, &note->id, false);
 			break;
 	}
 }
@@ -138,6 +193,12 @@ aiu_hold_end_xact(bool commit)
 			aiu_hold_draw(notes[i].index, &notes[i].id, notes[i].amounts, notes[i].namounts);
 		else if (notes[i].deed == AIU_DEED_CLOSE)
 			(void) aiu_hold_close(notes[i].index, &notes[i].id, true);
+	}
+	/* only then, so that nobody finds a hold open that is settled */
+	for (i = 0; i < nnotes; i++)
+	{
+		if (notes[i].deed == AIU_DEED_CLAIM || notes[i].deed == AIU_DEED_ADMIT)
+			aiu_hold_unclaim(notes[i].index, &notes[i].id);
 	}
 	nnotes = 0;
 }

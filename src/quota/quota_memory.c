@@ -143,8 +143,8 @@ aiu_quota_holds_srf(PG_FUNCTION_ARGS)
 	{
 		AiuHold		hold;
 		pg_uuid_t	id = aiu_holds[i].id;
-		Datum		values[15];
-		bool		nulls[15] = {false};
+		Datum		values[16];
+		bool		nulls[16] = {false};
 
 		CHECK_FOR_INTERRUPTS();
 		if (aiu_holds[i].status == AIU_HOLD_FREE || aiu_holds[i].database != MyDatabaseId ||
@@ -179,6 +179,7 @@ aiu_quota_holds_srf(PG_FUNCTION_ARGS)
 				values[13] = amount_numeric(hold.charges[c].rest);
 				values[14] = amount_numeric(hold.charges[c].total);
 			}
+			values[15] = BoolGetDatum(hold.status == AIU_HOLD_OPEN && VirtualTransactionIdIsValid(hold.claimant));
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 	}
