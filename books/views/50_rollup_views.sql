@@ -57,7 +57,8 @@ SELECT r.txid, r.occurred_at,
 	CASE WHEN r.kind = 'usage' OR r.kind = 'adjustment' AND r.unpriced_reason IS NOT NULL
 		THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed,
 	CASE WHEN r.kind = 'reversal' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed_reversed,
-	r.cost_by_unit
+	r.cost_by_unit,
+	r.user_id
 FROM aiusage.usage_record r
 -- by primary key: left out of the plan where the day is not used
 LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000;
