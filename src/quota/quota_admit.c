@@ -276,8 +276,6 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 
 	(void) aiu_hold_load_books(true);
 	aiu_hold_make_id(&facts->dims[AIU_DIM_API_KEY], request->expires_at, id);
-	for (i = 0; i < ncharges; i++)
-		charges[i].counter = -1;
 	aiu_quota_find_limits(charges, ncharges, now, limits);
 	do
 	{

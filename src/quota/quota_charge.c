@@ -163,8 +163,8 @@ aiu_quota_charge_window(const AiuQuotaDef *def, const AiuQuotaFacts *facts,
 	aiu_quota_window(def, time_that_counts(def, facts), facts->invoice_period, window, starts, ends);
 }
 
-/* The charge to a limit whose scope the row is in. */
-static bool
+/* The charge to a limit whose scope the row is in, but for its subject. */
+static inline bool
 charge_to(const AiuQuotaDef *def, const AiuQuotaFacts *facts, AiuCharge *charge)
 {
 	TimestampTz starts;
@@ -172,7 +172,6 @@ charge_to(const AiuQuotaDef *def, const AiuQuotaFacts *facts, AiuCharge *charge)
 	if (!amount_of(def, facts, &charge->amount, &charge->uncheckable))
 		return false;
 	charge->def = def;
-	aiu_quota_subject_of(def, facts, charge->subject);
 	aiu_quota_charge_window(def, facts, &charge->window, &starts, &charge->window_ends);
 	return true;
 }
@@ -198,23 +197,56 @@ aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges)
 {
 	const AiuQuotaSet *set = aiu_quota_set();
 	const AiuQuotaDef *defs[AIU_QUOTA_MAX + 1];
+	const AiuQuotaPlan *plan;
 	int			n;
 	int			i;
 	int			ncharges = 0;
 
 	if (set->ndefs == 0)
 		return 0;
+	plan = aiu_quota_plan(set, facts);
+	if (likely(plan != NULL))
+	{
+		for (i = 0; i < plan->nparts; i++)
+		{
+			const AiuQuotaPart *part = &plan->parts[i];
+			AiuCharge  *charge = &charges[ncharges];
+
+			if (!charge_to(part->def, facts, charge))
+				continue;
+			charge->subject[0] = part->subject[0];
+			charge->subject[1] = part->subject[1];
+			charge->counter = part->counter;
+			charge->part = i;
+			ncharges++;
+		}
+		return ncharges;
+	}
+
 	n = aiu_quota_match(set, facts, defs, lengthof(defs));
 	if (unlikely(n > AIU_QUOTA_MAX))
 		too_many(defs, lengthof(defs));
 	for (i = 0; i < n; i++)
-		if (charge_to(defs[i], facts, &charges[ncharges]))
-			ncharges++;
+	{
+		AiuCharge  *charge = &charges[ncharges];
+
+		if (!charge_to(defs[i], facts, charge))
+			continue;
+		aiu_quota_subject_of(defs[i], facts, charge->subject);
+		charge->counter = -1;
+		charge->part = 0;
+		ncharges++;
+	}
 	return ncharges;
 }
 
 bool
 aiu_quota_charge_of(const AiuQuotaDef *def, const AiuQuotaFacts *facts, AiuCharge *charge)
 {
-	return aiu_quota_in_scope(def, facts) && charge_to(def, facts, charge);
+	if (!aiu_quota_in_scope(def, facts) || !charge_to(def, facts, charge))
+		return false;
+	aiu_quota_subject_of(def, facts, charge->subject);
+	charge->counter = -1;
+	charge->part = 0;
+	return true;
 }

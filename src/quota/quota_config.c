@@ -431,6 +431,7 @@ load(uint64 generation)
 
 	old = MemoryContextSwitchTo(context);
 	aiu_quota_index_build(set);
+	aiu_quota_plans_build(set);
 	MemoryContextSwitchTo(old);
 
 	MemoryContextSetParent(context, CacheMemoryContext);

@@ -54,7 +54,28 @@ typedef struct AiuQuotaSet
 	const AiuQuotaDef **general;	/* those that the index does not hold */
 	bool		indexed[AIU_DIM_COUNT]; /* dimensions that the index is asked about */
 	struct quotatab_hash *index;
+	int			nlooked_at;
+	AiuQuotaDim looked_at[AIU_DIM_LABELS];	/* labels that scopes or subjects depend on */
+	bool		looks_at_tags;
+	struct AiuQuotaPlans *plans;	/* quota_plan.c */
 } AiuQuotaSet;
+
+/* One limit that a row counts against. */
+typedef struct AiuQuotaPart
+{
+	const AiuQuotaDef *def;
+	uint64		subject[2];
+	int32		counter;		/* where the counter was last: a guess, any index is valid */
+} AiuQuotaPart;
+
+/* What rows of the same labels have in common.  Belongs to its set: good until the next one is asked for. */
+typedef struct AiuQuotaPlan
+{
+	int			nparts;
+	int			keylen;
+	char	   *key;			/* the labels */
+	AiuQuotaPart parts[FLEXIBLE_ARRAY_MEMBER];
+} AiuQuotaPlan;
 
 /*---- quota_config.c ----*/
 
@@ -74,6 +95,15 @@ extern bool aiu_quota_label(const struct AiuQuotaMatch *match, const AiuQuotaFac
 /* Limits whose scope a row is in, at most max of them are written; returns how many there are. */
 extern int	aiu_quota_match(const AiuQuotaSet *set, const AiuQuotaFacts *facts, const AiuQuotaDef **defs, int max);
 extern bool aiu_quota_in_scope(const AiuQuotaDef *def, const AiuQuotaFacts *facts);
+/* Does the scope or the subject depend on the dimension? */
+extern bool aiu_quota_looks_at(const AiuQuotaDef *def, AiuQuotaDim dim);
+
+/*---- quota_plan.c ----*/
+
+/* Fills in what plans go by, in the current memory context, which is the set's. */
+extern void aiu_quota_plans_build(AiuQuotaSet *set);
+/* NULL: such rows have none, or too many limits apply. */
+extern AiuQuotaPlan *aiu_quota_plan(const AiuQuotaSet *set, const AiuQuotaFacts *facts);
 
 /*---- quota_charge.c ----*/
 

@@ -119,6 +119,7 @@ typedef struct AiuCharge
 	int128		amount;			/* 0 when uncheckable */
 	bool		uncheckable;	/* spend in another currency, or unpriced where that is not allowed */
 	int32		counter;		/* the engine's: where the counter was found last, -1: not looked up */
+	uint8		part;			/* of the plan that it is of */
 } AiuCharge;
 
 /*---- quota_config.c ----*/
@@ -136,8 +137,9 @@ extern int128 aiu_quota_limit(const AiuQuotaDef *def, const uint64 subject[2], T
 
 /*
  * What the row charges, at most AIU_QUOTA_MAX charges; returns how many.  A
- * pure function of the facts and the definitions.  On warm caches no query and
- * no catalogue look-up.  53400 when more limits than that apply.
+ * pure function of the facts and the definitions (counter is a guess).  On warm
+ * caches no query and no catalogue look-up.  53400 when more limits than that
+ * apply.
  */
 extern int	aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges);
 /* The same of one limit only; false when it does not apply. */
@@ -151,6 +153,11 @@ extern void aiu_quota_subject_text(const AiuCharge *charge, const AiuQuotaFacts 
 /* The window that a time falls into, and when it ends.  Sliding: the sub-bucket. */
 extern void aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
 							 int64 *window, TimestampTz *starts, TimestampTz *ends);
+
+/*---- quota_plan.c ----*/
+
+/* Where the counters of the charges of the last call of aiu_quota_charges() were found: the next row's guess. */
+extern void aiu_quota_plan_places(const AiuCharge *charges, int ncharges);
 
 /*---- quota_load_sql.c ----*/
 

@@ -245,3 +245,18 @@ aiu_quota_match(const AiuQuotaSet *set, const AiuQuotaFacts *facts, const AiuQuo
 	}
 	return n;
 }
+
+bool
+aiu_quota_looks_at(const AiuQuotaDef *def, AiuQuotaDim dim)
+{
+	const struct AiuQuotaMatch *match = def->match;
+	int			i;
+
+	for (i = 0; i < match->nterms; i++)
+		if (match->terms[i].dim == dim)
+			return true;
+	for (i = 0; i < match->nper; i++)
+		if (match->per[i] == dim)
+			return true;
+	return false;
+}

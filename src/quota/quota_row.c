@@ -148,6 +148,7 @@ aiu_quota_place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, 
 	if (charge->amount == 0 && !charge->uncheckable)
 	{
 		*where = AIU_PLACE_NOTHING;
+		charge->counter = -1;
 		return true;
 	}
 	*where = AIU_PLACE_COUNTER;
@@ -266,7 +267,6 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 
 	for (i = 0; i < ncharges; i++)
 	{
-		charges[i].counter = -1;
 		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
 		{
 			if (!replay && !aiu_quota_is_booked(id))
@@ -276,6 +276,7 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 	}
 	for (i = 0; i < ncharges; i++)
 		aiu_quota_place(charges, ncharges, i, mode, &words, &where[i]);
+	aiu_quota_plan_places(charges, ncharges);
 	aiu_quota_find_limits(charges, ncharges, facts->recorded_at, limits);
 
 	if (unlikely(facts->draws_on != NULL))
@@ -385,7 +386,6 @@ aiu_quota_after_facts(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaM
 	}
 	for (i = 0; i < ncharges; i++)
 	{
-		charges[i].counter = -1;
 		if (unlikely(charges[i].uncheckable && mode == AIU_QUOTA_CHECK && aiu_quota_refuses(charges[i].def)))
 			aiu_quota_deny_uncheckable(&charges[i], facts, aiu_quota_subject_name(&words, charges, ncharges, i));
 	}
