@@ -131,7 +131,7 @@ SET ROLE config_approver; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_member; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_customer; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_inherits; SELECT * FROM pg_temp.sees(); RESET ROLE;
-SET ROLE config_sets; SELECT * FROM pg_temp.sees();
+SET ROLE config_sets; SELECT aiusage.sees_everything();
 \echo :SQLSTATE
 SET ROLE config_member; SELECT * FROM pg_temp.sees(); RESET ROLE;
 SET ROLE config_gateway; SELECT * FROM pg_temp.sees(); RESET ROLE;
@@ -146,10 +146,10 @@ SET ROLE config_approver; SELECT * FROM aiusage.config_probe; RESET ROLE;
 SET ROLE config_stranger; SELECT * FROM aiusage.config_probe; RESET ROLE;
 -- in a parallel plan, too
 SET ROLE config_member;
-SET force_parallel_mode = on;
+SELECT count(set_config(name, 'on', false)) AS set FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SELECT count(*) FROM aiusage.config_probe;
 SELECT aiusage.period_label(aiusage.period_of(1, '2024-03-01'));
-RESET force_parallel_mode;
+SELECT count(set_config(name, 'off', false)) AS reset FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 -- A function that leaks what it is shown is shown nothing.
 CREATE FUNCTION pg_temp.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'leaked %', $1; RETURN true; END $$;
 SELECT * FROM aiusage.config_probe WHERE pg_temp.leak(team) ORDER BY 1;

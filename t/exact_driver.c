@@ -8,11 +8,11 @@
 
 #include "types/types_internal.h"
 
-/* for headers of a server built with assertions */
-void ExceptionalCondition(const char *condition, const char *a, const char *b, int line);
+/* For headers of a server built with assertions: ExceptionalCondition, whose arguments differ between versions. */
+void		failed_assertion(void) __asm__("ExceptionalCondition");
 
 void
-ExceptionalCondition(const char *condition, const char *a, const char *b, int line)
+failed_assertion(void)
 {
 	abort();
 }

@@ -5,16 +5,17 @@
 # nowhere else.  initdb refuses root, so root's clusters run as user postgres;
 # anybody else's run as themselves.
 #
-# PG_CONFIG chooses the PostgreSQL (default: Debian's postgresql-15).
+# PG_CONFIG chooses the PostgreSQL (default: Debian's postgresql-15, or of
+# the version AIUSAGE_PG_MAJOR).
 
-PG_MAJOR=15
+PG_MAJOR=${AIUSAGE_PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}
 export PG_CONFIG
 
 # Somebody's environment must not lead to somebody's server.
 unset PGDATA PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE PGSERVICE PGSERVICEFILE \
 	PGOPTIONS PGSSLMODE PGTZ PGDATESTYLE PGCLIENTENCODING PGAPPNAME 2>/dev/null || true
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }

@@ -6,6 +6,8 @@
 #     sh tools/setup.sh --tests    and what the tests need
 #     sh tools/setup.sh --bench    and what the benchmarks need
 #
+# --no-node leaves out node, which only the differential tests need.
+#
 # No system cluster is made, started or restarted: only the programs of
 # PostgreSQL are wanted.  With PG_CONFIG set to a PostgreSQL of your own,
 # nothing of PostgreSQL is installed.
@@ -21,6 +23,7 @@ for arg in "$@"; do
 	case $arg in
 		--tests) want_tests=yes; want_node=yes ;;
 		--bench) want_node=yes; want_redis=yes ;;
+		--no-node) want_node=no ;;
 		*) die "unknown argument $arg" ;;
 	esac
 done

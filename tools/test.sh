@@ -3,7 +3,7 @@
 # with sudo:
 #
 #     bash tools/test.sh              everything
-#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo
+#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo versions
 #
 # Works on a copy of the tree in a temporary directory (initdb refuses root,
 # so root's tests run as user postgres there).  Every suite runs, also when
@@ -12,10 +12,13 @@ set -eu
 cd "$(dirname "$0")/.."
 source_dir=$PWD
 
-sh tools/setup.sh --tests
+suites=${*:-lint regress isolation tap differential demo versions}
+case " $suites " in
+	*" differential "*) sh tools/setup.sh --tests ;;
+	*) sh tools/setup.sh --tests --no-node ;;
+esac
 . tools/lib.sh
 
-suites=${*:-lint regress isolation tap differential demo}
 tmp=$(make_tmp)
 chmod 755 "$tmp"
 logs=$tmp/logs
@@ -23,6 +26,7 @@ as_user mkdir "$logs"
 copy=$tmp/aiusage
 passed=0
 failed=0
+skipped=0
 started=$SECONDS
 
 finish() {
@@ -70,11 +74,12 @@ regress_suite() {
 	local name=$1 ok bad rc=0
 	shift
 	run "$name" as_user make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no installcheck "$@" || rc=$?
-	ok=$(grep -cE '\.\.\. ok ' "$logs/$name.log") || true
-	bad=$(grep -cE '\.\.\. (FAILED|failed)' "$logs/$name.log") || true
+	# "test name ... ok" up to PostgreSQL 15, "ok 1 - name" since
+	ok=$(grep -cE '\.\.\. ok |^ok [0-9]' "$logs/$name.log") || true
+	bad=$(grep -cE '\.\.\. (FAILED|failed)|^not ok [0-9]' "$logs/$name.log") || true
 	if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
 	if [ "$bad" != 0 ]; then
-		grep -vE '\.\.\. ok ' "$logs/$name.log" | tail -n 30 | sed 's/^/    /'
+		grep -vE '\.\.\. ok |^ok [0-9]' "$logs/$name.log" | tail -n 30 | sed 's/^/    /'
 		for diffs in "$copy/regression.diffs" "$copy/output_iso/regression.diffs"; do
 			if [ -s "$diffs" ]; then head -n 200 "$diffs" | sed 's/^/    /'; fi
 		done
@@ -106,6 +111,24 @@ tap_suite() {
 	fi
 	grep -E '^(\[[0-9:]+\] )?t/.* ok( |$)' "$logs/tap.log" | sed 's/^/    /' || true
 	count "$ok" "$bad" tap
+}
+
+# The same tree on a newer PostgreSQL: its tests are counted with ours.
+versions_suite() {
+	local version=$1 rc=0 ok bad log=$logs/versions.log
+	shift
+	run versions bash "$source_dir/tools/versions.sh" "$version" -- "$@" || rc=$?
+	if [ $rc = 77 ]; then
+		skipped=$((skipped + 1))
+		say "versions: PostgreSQL $version was not tested: $(grep -E '^skipped: ' "$log" | tail -n 1 | sed 's/^skipped: //')"
+		return 0
+	fi
+	ok=$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed.*/\1/p' "$log" | tail -n 1)
+	bad=$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed.*/\1/p' "$log" | tail -n 1)
+	if [ $rc != 0 ] && [ "${bad:-0}" = 0 ]; then bad=1; fi
+	if [ "${bad:-0}" != 0 ]; then tail -n 200 "$log" | sed 's/^/    /'; fi
+	sed -n '/^== PostgreSQL versions/,$p' "$log" | sed '1d; s/^/    /'
+	count "${ok:-0}" "${bad:-0}" versions
 }
 
 if wants lint; then
@@ -157,8 +180,16 @@ if wants demo; then
 	step "demo"
 	one demo env AIUSAGE_INSTALLED=1 bash "$copy/tools/demo.sh" || true
 fi
+if wants versions; then
+	step "PostgreSQL 17"
+	versions_suite 17 regress isolation
+fi
 
 say ""
 say "all suites: $((SECONDS - started)) s"
-say "$passed passed, $failed failed"
+if [ $skipped = 0 ]; then
+	say "$passed passed, $failed failed"
+else
+	say "$passed passed, $failed failed, $skipped skipped"
+fi
 [ "$failed" = 0 ]

@@ -55,7 +55,7 @@ write_event(const char *kind, int threshold, const AiuCharge *charge, const AiuC
 {
 	pg_uuid_t	uuid;
 	Datum		values[11];
-	char		nulls[11] = "           ";
+	char		nulls[12] = "           ";
 
 	aiu_quota_subject_uuid(charge->subject, &uuid);
 	values[0] = CStringGetTextDatum(kind);

@@ -21,7 +21,7 @@ sub new_node
 	my ($name, %o) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init;
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off\n");
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = '" . ($o{preload} // 'aiusage') . "'\n");
 	$node->append_conf('postgresql.conf', $o{conf}) if defined $o{conf};
