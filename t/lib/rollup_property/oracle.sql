@@ -33,12 +33,14 @@ BEGIN
 	ORDER BY i.n, o.n, u.kind, u.occurred_at, u.cost::text;
 
 	RETURN QUERY
-	SELECT format('usage %s is not what was meant: %s instead of %s', i.n, row_to_json(r), row_to_json(i))
+	SELECT format('usage %s (%s) is not what was meant: %s', i.n, i.api_key, coalesce(d.list, 'not there'))
 	FROM shadow.intent AS i LEFT JOIN shadow.record AS r ON r.id = i.id
-	WHERE NOT i.checked AND (r.kind, r.at, r.api_key, r.model, r.assignment, r.period, r.cost, r.currency, r.list_cost, r.charge, r.charge_currency, r.usage, r.customer,
-			r.workflow, r.status, r.attempt, r.retries, r.latency_ms) IS DISTINCT FROM
-		('usage', i.at, i.api_key, i.model, i.assignment, i.period, i.cost, i.currency, coalesce(i.list_cost, i.cost), i.charge, i.charge_currency, i.usage, i.customer,
-			i.workflow, i.status, i.attempt, i.retries, i.latency_ms);
+	CROSS JOIN LATERAL (
+		SELECT string_agg(format('%s %s instead of %s', t.key, t.value, o.value), ', ') AS list
+		FROM jsonb_each_text(to_jsonb(r)) AS t JOIN jsonb_each_text(to_jsonb(i) || jsonb_build_object('list_cost', coalesce(i.list_cost, i.cost), 'kind', 'usage')) AS o ON o.key = t.key
+		WHERE t.key <> 'n' AND o.value IS DISTINCT FROM t.value AND (t.key NOT IN ('cost', 'list_cost', 'charge') OR o.value::numeric IS DISTINCT FROM t.value::numeric)
+	) AS d
+	WHERE NOT i.checked AND (r.id IS NULL OR d.list IS NOT NULL);
 	UPDATE shadow.intent SET checked = true WHERE NOT checked;
 
 	RETURN QUERY
@@ -347,9 +349,8 @@ CREATE FUNCTION shadow.check_periods() RETURNS SETOF text LANGUAGE sql AS $$
 	WHERE (p.status IN ('closed', 'invoiced')) <> EXISTS (SELECT FROM shadow.shut AS s WHERE s.period = p.period AND s.closed)
 	UNION ALL
 	SELECT format('period %s is %s to %s', p.period, aiusage.period_starts_at(p.period), aiusage.period_ends_at(p.period))
-	FROM shadow.period AS p
-	WHERE EXISTS (SELECT FROM shadow.record AS r WHERE r.period = p.period)
-		AND (p.label, p.starts_at, p.ends_at) IS DISTINCT FROM (aiusage.period_label(p.period), aiusage.period_starts_at(p.period), aiusage.period_ends_at(p.period))
+	FROM (SELECT q.* FROM shadow.period AS q WHERE q.period IN (SELECT r.period FROM shadow.record AS r) OFFSET 0) AS p
+	WHERE (p.label, p.starts_at, p.ends_at) IS DISTINCT FROM (aiusage.period_label(p.period), aiusage.period_starts_at(p.period), aiusage.period_ends_at(p.period))
 $$;
 
 -- Everything; nothing when all is well.

@@ -64,6 +64,9 @@ FROM (
 		WHERE c.unit = 'week'
 		UNION ALL
 		SELECT row_number() OVER (ORDER BY b.starts_on), b.starts_on::text, b.starts_on FROM shadow.boundary AS b WHERE c.unit = 'custom'
+		UNION ALL
+		-- all time before the first
+		SELECT 0, 'before ' || min(b.starts_on), '-infinity' FROM shadow.boundary AS b WHERE c.unit = 'custom'
 	) AS p
 ) AS x;
 
