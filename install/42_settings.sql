@@ -18,6 +18,7 @@ BEGIN
 		WHEN 'strict_prices' THEN '^(on|off)$'
 		WHEN 'partition_interval' THEN '^1 (day|week|month)$'
 		WHEN 'partitions_ahead' THEN '^([0-9]|[1-9][0-9]|1[01][0-9]|120)$'
+		WHEN 'fold_rows' THEN '^([1-9][0-9]{3,7}|100000000)$'
 		WHEN 'quota_backfill_rows' THEN '^[0-9]{1,12}$'
 		ELSE '^.+$'
 	END;

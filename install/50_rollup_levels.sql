@@ -64,7 +64,14 @@ AS $$
 	VALUES
 		('rollup_15m', 'rollup_live', ARRAY['bucket', 'dimension'], ARRAY['d.bucket', 'd.dimension']),
 		('rollup_daily', 'rollup_daily_live', ARRAY['day', 'dimension'],
-			ARRAY['(d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date', 'd.dimension'])
+			ARRAY['(d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date', 'd.dimension']),
+		('rollup_monthly', 'rollup_monthly_live', ARRAY['month', 'dimension'],
+			ARRAY['aiusage.month_start((d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date, '
+				'CASE WHEN c.unit IN (''month'', ''quarter'') THEN c.start_day ELSE 1 END)', 'd.dimension']),
+		('rollup_owner_daily', 'rollup_owner_live',
+			ARRAY['day', 'team', 'cost_center', 'invoice_period', 'currency', 'list_currency', 'charge_currency'],
+			ARRAY['(d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date', 'a.team', 'a.cost_center', 'd.invoice_period',
+				'd.currency', 'd.list_currency', 'd.charge_currency'])
 $$;
 COMMENT ON FUNCTION aiusage.rollup_levels() IS
 	'The levels of the rollups: the table, the view of it and the rows not folded yet, the columns of its key, and how a fold computes these of a group d of its rows, c the billing calendar and a the assignment of the group';
@@ -86,13 +93,7 @@ BEGIN
 		FROM (
 			SELECT s.bucket, %4$s, %5$s
 			FROM (
-				SELECT * FROM aiusage.rollup_source AS s
-				WHERE s.txid >= $1 AND s.txid < $3 AND s.txid <> ALL ($4)
-					AND s.occurred_at >= '-infinity' AND s.occurred_at <= 'infinity'
-				UNION ALL
-				SELECT * FROM aiusage.rollup_source AS s
-				WHERE s.txid = ANY ($2) AND s.txid < $1 AND s.txid <> ALL ($4)
-					AND s.occurred_at >= '-infinity' AND s.occurred_at <= 'infinity'
+				%7$s
 			) AS s
 			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
 		) AS d
@@ -104,7 +105,7 @@ BEGIN
 		ORDER BY d.dimension
 		ON CONFLICT (dimension) DO NOTHING
 	)$query$, aiusage.owner_each_dimension('d.{label}'), aiusage.owner_each_dimension('d.{d}'), aiusage.owner_each_measure('{total} AS {m}'),
-		aiusage.owner_each_dimension('{value} AS {d}'), aiusage.owner_each_measure('s.{m}'), dimensions);
+		aiusage.owner_each_dimension('{value} AS {d}'), aiusage.owner_each_measure('s.{m}'), dimensions, aiusage.owner_folding('rollup_source'));
 
 	-- In key order: nobody but a fold writes these tables.
 	FOR level IN SELECT l.*, array_to_string(l.key_columns, ', ') AS key_list, array_to_string(l.of_group, ', ') AS group_list,
@@ -126,22 +127,3 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.owner_fold_statement() IS
 	'The statement that adds ledger rows to every level and returns how many they were: those of transactions that are folded under boundary $3 and running $4 and were not under $1 and $2';
-
-CREATE FUNCTION aiusage.owner_fold_rows(from_boundary bigint, from_running bigint[], to_boundary bigint, to_running bigint[])
-RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
--- a fold is short: compiling its plan would cost more than running it
-SET jit = off
--- whatever is known of the ledger's statistics, new rows are found by their txid
-SET enable_seqscan = off
-AS $$
-DECLARE
-	v_rows bigint;
-BEGIN
-	EXECUTE aiusage.owner_fold_statement() INTO v_rows USING from_boundary, from_running, to_boundary, to_running;
-	RETURN v_rows;
-END
-$$;
-COMMENT ON FUNCTION aiusage.owner_fold_rows(bigint, bigint[], bigint, bigint[]) IS
-	'Adds the rows that are folded under one snapshot and were not under another to every rollup; returns how many. Both are given as fold_state keeps them, so it reads the same rows in any later snapshot. For owner_refresh(), which holds the row of fold_state';

@@ -14,13 +14,12 @@ AS $$
 DECLARE
 	statement text := $query$
 		WITH both_sides AS (
-			SELECT true AS of_ledger, {key values}, {measures s.}
+			SELECT true AS of_ledger, {ledger key}, {measures s.}
 			FROM aiusage.rollup_source AS s
 			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
 			UNION ALL
-			SELECT false AS of_ledger, {key values}, {measures s.}
-			FROM aiusage.{live} AS s
-			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
+			SELECT false AS of_ledger, {rollup key}, {measures s.}
+			FROM aiusage.{live} AS s {assignment}
 		), sets AS MATERIALIZED (
 			SELECT {key}, {ledger sums}, {rollup sums}
 			FROM both_sides AS b
@@ -65,10 +64,16 @@ BEGIN
 	SELECT * INTO STRICT level FROM aiusage.rollup_levels() AS l WHERE l.rollup = owner_verify_rollup.rollup;
 	key := array_cat(array_remove(level.key_columns, 'dimension'),
 		CASE WHEN 'dimension' = ANY (level.key_columns) THEN string_to_array(aiusage.owner_each_dimension('{d}', ','), ',') END);
-	statement := replace(statement, '{key values}', (SELECT string_agg(CASE
+	statement := replace(statement, '{ledger key}', (SELECT string_agg(CASE
 			WHEN k.name IN ('customer', 'workflow') THEN format('coalesce(s.%1$s, a.%1$s) AS %1$s', k.name)
 			WHEN k.name IN ('team', 'cost_center') THEN 'a.' || k.name
 			ELSE 's.' || k.name END, ', ' ORDER BY k.at) FROM unnest(key) WITH ORDINALITY AS k (name, at)));
+	statement := replace(statement, '{rollup key}', (SELECT string_agg(CASE
+			WHEN k.name IN ('customer', 'workflow') THEN format('coalesce(s.%1$s, a.%1$s) AS %1$s', k.name)
+			ELSE 's.' || k.name END, ', ' ORDER BY k.at) FROM unnest(key) WITH ORDINALITY AS k (name, at)));
+	-- the tail has a customer of its assignment only there
+	statement := replace(statement, '{assignment}', CASE WHEN 'dimension' = ANY (level.key_columns)
+		THEN 'LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment' ELSE '' END);
 	statement := replace(statement, '{key}', 'b.' || array_to_string(key, ', b.'));
 	statement := replace(statement, '{measures s.}', aiusage.owner_each_measure('s.{m}'));
 	statement := replace(statement, '{ledger sums}', aiusage.owner_each_measure('{sum}(b.{m}) FILTER (WHERE b.of_ledger) AS l_{m}'));

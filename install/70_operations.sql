@@ -171,6 +171,9 @@ DECLARE
 	v_failed pg_catalog.text;
 	v_began pg_catalog.timestamptz;
 	v_name pg_catalog.text := pg_catalog.current_setting('application_name');
+	v_step pg_catalog.record;
+	v_more pg_catalog.bool;
+	v_folded pg_catalog.int8;
 	v_unsummarized pg_catalog.text;
 	v_index pg_catalog.regclass;
 	v_indexes pg_catalog.regclass[];
@@ -194,16 +197,25 @@ BEGIN
 	COMMIT;
 
 	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: fold', false);
-	BEGIN
-		PERFORM aiusage.refresh();
-		PERFORM aiusage.record_step('fold', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('fold: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'fold');
-		PERFORM aiusage.record_step('fold', v_began, SQLERRM);
-	END;
-	COMMIT;
+	LOOP
+		-- far behind it goes by chunks, each committed
+		PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage maintain: fold', ' ' OPERATOR(pg_catalog.||) v_folded), false);
+		BEGIN
+			SELECT * INTO v_step FROM aiusage.refresh_step();
+			v_more := v_step.more;
+			v_folded := coalesce(v_folded, 0) OPERATOR(pg_catalog.+) v_step.rows_folded;
+			IF NOT v_more THEN
+				PERFORM aiusage.record_step('fold', v_began);
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('fold: ', SQLERRM);
+			v_failed := pg_catalog.concat_ws(', ', v_failed, 'fold');
+			PERFORM aiusage.record_step('fold', v_began, SQLERRM);
+			v_more := false;
+		END;
+		COMMIT;
+		EXIT WHEN NOT v_more;
+	END LOOP;
 
 	v_began := pg_catalog.clock_timestamp();
 	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: limits', false);

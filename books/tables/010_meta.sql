@@ -19,6 +19,7 @@ INSERT INTO aiusage.setting (name, value, meaning) VALUES
 	('strict_prices', 'off', 'on: a row that no price is known for is refused (UA404), unless its key says otherwise; off: it is booked as unpriced'),
 	('partition_interval', '1 month', 'Width of the ledger''s partitions: 1 day, 1 week or 1 month'),
 	('partitions_ahead', '2', 'How many partitions beyond the current one are made ahead'),
+	('fold_rows', '250000', 'About how many ledger rows a fold takes at once (1000 to 100000000); what is more is folded in chunks, which maintain() commits one by one'),
 	('quota_backfill_rows', '5000000', 'How many ledger rows are read at most to publish a limit; one that would need more is refused (53400)');
 
 CREATE TABLE aiusage.books (

@@ -13,6 +13,7 @@ CREATE TABLE aiusage.fold_state (
 	folds			bigint NOT NULL DEFAULT 0,
 	rows_folded		bigint NOT NULL DEFAULT 0,
 	last_rows		bigint NOT NULL DEFAULT 0,
+	cuts			bigint[] NOT NULL DEFAULT '{}',
 	quotas_pruned_at	timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0);
 
@@ -23,10 +24,11 @@ COMMENT ON COLUMN aiusage.fold_state.boundary IS
 	'First transaction that the last fold''s snapshot knew nothing of, as usage_record.txid: incarnation of the books << 48 | transaction id with epoch. 0 before the first fold';
 COMMENT ON COLUMN aiusage.fold_state.running IS
 	'Transactions below the boundary that had not ended in that snapshot, as usage_record.txid, ascending; prepared transactions included. A ledger row is not folded yet when its txid is at or above the boundary, or among these';
-COMMENT ON COLUMN aiusage.fold_state.folded_at IS 'When the last fold took its snapshot; NULL before the first one';
-COMMENT ON COLUMN aiusage.fold_state.folds IS 'Folds so far, those that found nothing included';
+COMMENT ON COLUMN aiusage.fold_state.folded_at IS 'When the last fold that left nothing behind took its snapshot: all that had been committed by then is folded; NULL before the first one';
+COMMENT ON COLUMN aiusage.fold_state.folds IS 'Folds so far, those that found nothing included; of a fold in chunks each';
 COMMENT ON COLUMN aiusage.fold_state.rows_folded IS 'Ledger rows folded so far';
-COMMENT ON COLUMN aiusage.fold_state.last_rows IS 'Ledger rows that the last fold took';
+COMMENT ON COLUMN aiusage.fold_state.last_rows IS 'Ledger rows that the last fold, or chunk, took';
+COMMENT ON COLUMN aiusage.fold_state.cuts IS 'While a fold is far behind: the transactions, ascending, as usage_record.txid, before which its next chunks end. Any would be right; these hold about as many rows each as setting fold_rows says';
 
 COMMENT ON COLUMN aiusage.fold_state.quotas_pruned_at IS
 	'When the windows of limits that were long over were thrown away last; aiusage.quota_kept() says which';
@@ -108,15 +110,25 @@ DECLARE
 	meaning record;
 BEGIN
 	FOR level IN SELECT * FROM (VALUES
-			('rollup_15m', 'bucket timestamptz', 'dimension uuid', 80),
-			('rollup_daily', 'day date', 'dimension uuid', 70))
-		AS l (rollup, time, key, fillfactor)
+			('rollup_15m', 'bucket timestamptz NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (bucket, dimension)', 80),
+			('rollup_daily', 'day date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (day, dimension)', 70),
+			('rollup_monthly', 'month date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (month, dimension)', 50),
+			('rollup_owner_daily', 'day date NOT NULL, team text, cost_center text, invoice_period integer, currency text NOT NULL, '
+				'list_currency text NOT NULL, charge_currency text',
+				'UNIQUE NULLS NOT DISTINCT (day, team, cost_center, invoice_period, currency, list_currency, charge_currency)', 50))
+		AS l (rollup, key, primary_key, fillfactor)
 	LOOP
-		EXECUTE format('CREATE TABLE aiusage.%1$I (%2$s NOT NULL, %3$s NOT NULL, %4$s, PRIMARY KEY (%5$I, %6$I))
-				WITH (fillfactor = %7$s, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)',
-			level.rollup, level.time, level.key, measures, split_part(level.time, ' ', 1), split_part(level.key, ' ', 1), level.fillfactor);
-		FOR meaning IN SELECT * FROM (VALUES
+		EXECUTE format('CREATE TABLE aiusage.%I (%s, %s, %s)
+				WITH (fillfactor = %s, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)',
+			level.rollup, level.key, measures, level.primary_key, level.fillfactor);
+		FOR meaning IN SELECT m.* FROM (VALUES
 				('dimension', 'rollup_dimension.dimension'),
+				('team', 'Team of the assignment at the time; NULL: none'),
+				('cost_center', 'Cost center of the assignment at the time; NULL: none'),
+				('invoice_period', 'Invoice period the rows are billed in'),
+				('currency', 'Currency of cost and its parts (ISO 4217)'),
+				('list_currency', 'Currency of list_cost (ISO 4217)'),
+				('charge_currency', 'Currency of charge (ISO 4217); NULL: nothing is charged'),
 				('records', 'Ledger rows of every kind: usage, reversals, adjustments and outcomes'),
 				('requests', 'Requests: usage rows less reversals'),
 				('errors', 'Requests whose status is not success (error, timeout or cancelled)'),
@@ -126,9 +138,9 @@ BEGIN
 				('accepted', 'Accepted results, as reported with the request or later by outcome rows'),
 				('unpriced', 'Requests without a price: they are missing in every money column'),
 				('unmatched', 'Requests whose key had no owner at that time'),
-				('cost', 'Sum of cost, in dimension.currency; reversals are minus, adjustments of either sign'),
-				('list_cost', 'Sum of cost at list prices (cost itself where the row has none of its own), in dimension.list_currency'),
-				('charge', 'Sum of charges, in dimension.charge_currency; 0 where nothing is charged'),
+				('cost', 'Sum of cost, in currency of the set; reversals are minus, adjustments of either sign'),
+				('list_cost', 'Sum of cost at list prices (cost itself where the row has none of its own), in its list_currency'),
+				('charge', 'Sum of charges, in its charge_currency; 0 where nothing is charged'),
 				('failed_cost', 'The part of cost whose status is not success'),
 				('retry_cost', 'The part of cost of attempts above 1'),
 				('fallback_cost', 'The part of cost of fallbacks'),
@@ -139,6 +151,7 @@ BEGIN
 				('billed_reversed', 'The same of reversal rows'),
 				('cost_by_unit', 'Sum of the cost components by unit; their total is cost'))
 			AS m (name, text)
+			JOIN pg_attribute AS a ON a.attrelid = to_regclass('aiusage.' || level.rollup) AND a.attname = m.name
 		LOOP
 			EXECUTE format('COMMENT ON COLUMN aiusage.%I.%I IS %L', level.rollup, meaning.name, meaning.text);
 		END LOOP;
@@ -152,3 +165,10 @@ COMMENT ON COLUMN aiusage.rollup_15m.bucket IS 'Start of the quarter hour of occ
 COMMENT ON TABLE aiusage.rollup_daily IS
 	'Sums of the ledger a business day and dimension set, made by the same folds as rollup_15m';
 COMMENT ON COLUMN aiusage.rollup_daily.day IS 'Business day: the date of occurred_at in the time zone of the row''s billing calendar';
+COMMENT ON TABLE aiusage.rollup_monthly IS
+	'Sums of the ledger a month and dimension set, for views of months: made by the same folds';
+COMMENT ON COLUMN aiusage.rollup_monthly.month IS
+	'First day of the month that the business day is in: where the row''s billing calendar begins its months or quarters on day N, so do these';
+COMMENT ON TABLE aiusage.rollup_owner_daily IS
+	'Sums of the ledger a business day, team, cost center and invoice period: as few rows as finance asks for, made by the same folds';
+COMMENT ON COLUMN aiusage.rollup_owner_daily.day IS 'Business day: the date of occurred_at in the time zone of the row''s billing calendar';

@@ -7,8 +7,10 @@
  *   rollup_tail           ... the rows that are not folded yet
  *   rollup_live           quarter hours: rollup_15m and the tail
  *   rollup_daily_live     business days: rollup_daily and the tail
+ *   rollup_monthly_live   months: rollup_monthly and the tail
+ *   rollup_owner_live     business days by team and cost center only: rollup_owner_daily and the tail
  *   rollup_visible        rollup_live with owners, as far as the reader may see
- *   rollup_daily_visible  rollup_daily_live in the same way
+ *   rollup_daily_visible, rollup_monthly_visible, rollup_owner_visible  in the same way
  *
  * Columns that a query does not use cost nothing: they are planned away.
  *
@@ -23,6 +25,8 @@ SELECT r.txid, r.occurred_at,
 	date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00') AS bucket,
 	(date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
 		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date AS day,
+	aiusage.month_start((date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
+		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date, CASE WHEN c.unit IN ('month', 'quarter') THEN c.start_day ELSE 1 END) AS month,
 	r.assignment, r.invoice_period, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region,
 	r.customer, r.workflow, r.status,
 	aiusage.currency(r.cost_by_unit) AS currency,
@@ -108,7 +112,10 @@ DECLARE
 		'{r}.usage, {r}.usage_reversed, {r}.billed, {r}.billed_reversed, {r}.cost_by_unit';
 	level record;
 BEGIN
-	FOR level IN SELECT * FROM (VALUES ('rollup_live', 'rollup_15m', 'bucket'), ('rollup_daily_live', 'rollup_daily', 'day'))
+	FOR level IN SELECT * FROM (VALUES
+			('rollup_live', 'rollup_15m', 'bucket'),
+			('rollup_daily_live', 'rollup_daily', 'day'),
+			('rollup_monthly_live', 'rollup_monthly', 'month'))
 		AS l (live, rollup, time)
 	LOOP
 		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
@@ -130,6 +137,50 @@ BEGIN
 					OR coalesce(l.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[])',
 			replace(level.live, 'live', 'visible'), level.live);
 	END LOOP;
+
+	EXECUTE replace($view$
+CREATE OR REPLACE VIEW aiusage.rollup_owner_live AS
+SELECT r.day, r.team, r.cost_center, r.invoice_period, r.currency, r.list_currency, r.charge_currency, {measures}
+FROM aiusage.rollup_owner_daily AS r
+UNION ALL
+SELECT r.day, a.team, a.cost_center, r.invoice_period, r.currency, r.list_currency, r.charge_currency, {measures}
+FROM aiusage.rollup_tail AS r
+LEFT JOIN aiusage.key_assignment AS a ON a.assignment = r.assignment
+	$view$, '{measures}', replace(measures, '{r}', 'r'));
+
+	/*
+	 * Grants by customer need the customer, which rollup_owner_daily does not
+	 * have: whoever has one reads rollup_daily.  A condition without columns is
+	 * evaluated once, and keeps the other branch from being read.
+	 */
+	EXECUTE replace(replace(replace($view$
+CREATE OR REPLACE VIEW aiusage.rollup_owner_visible AS
+SELECT r.day, r.team, r.cost_center, r.invoice_period, r.currency, r.list_currency, r.charge_currency, {measures}
+FROM aiusage.rollup_owner_daily AS r
+WHERE {by owner}
+	AND ((SELECT aiusage.sees_everything())
+		OR r.team = ANY ((SELECT aiusage.visible_teams())::text[])
+		OR r.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[]))
+UNION ALL
+SELECT r.day, a.team, a.cost_center, d.invoice_period, d.currency, d.list_currency, d.charge_currency, {measures}
+FROM aiusage.rollup_daily AS r
+JOIN aiusage.rollup_dimension AS d ON d.dimension = r.dimension
+LEFT JOIN aiusage.key_assignment AS a ON a.assignment = d.assignment
+WHERE NOT {by owner}
+	AND (a.team = ANY ((SELECT aiusage.visible_teams())::text[])
+		OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
+		OR coalesce(d.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]))
+UNION ALL
+SELECT r.day, a.team, a.cost_center, r.invoice_period, r.currency, r.list_currency, r.charge_currency, {measures}
+FROM aiusage.rollup_tail AS r
+LEFT JOIN aiusage.key_assignment AS a ON a.assignment = r.assignment
+WHERE (SELECT aiusage.sees_everything())
+	OR a.team = ANY ((SELECT aiusage.visible_teams())::text[])
+	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
+	OR coalesce(r.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[])
+	$view$, '{measures}', replace(measures, '{r}', 'r')),
+		'NOT {by owner}', 'NOT (SELECT aiusage.sees_everything()) AND (SELECT cardinality(aiusage.visible_customers()) > 0)'),
+		'{by owner}', '((SELECT aiusage.sees_everything()) OR (SELECT cardinality(aiusage.visible_customers()) = 0))');
 END
 $views$;
 
@@ -144,3 +195,15 @@ COMMENT ON VIEW aiusage.rollup_visible IS
 
 COMMENT ON VIEW aiusage.rollup_daily_visible IS
 	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
+
+COMMENT ON VIEW aiusage.rollup_monthly_live IS
+	'Internal. rollup_monthly and the rows that are not folded yet, so exact in every snapshot; several rows a month and dimension set: group them';
+
+COMMENT ON VIEW aiusage.rollup_monthly_visible IS
+	'Internal. rollup_monthly_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
+
+COMMENT ON VIEW aiusage.rollup_owner_live IS
+	'Internal. rollup_owner_daily and the rows that are not folded yet, so exact in every snapshot; several rows a day and owner: group them';
+
+COMMENT ON VIEW aiusage.rollup_owner_visible IS
+	'Internal. rollup_owner_daily and the rows that are not folded yet, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';

@@ -52,7 +52,7 @@ FROM (
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
+	FROM aiusage.rollup_owner_visible v
 	GROUP BY 1, 2, 3
 ) u
 LEFT JOIN aiusage.team t ON t.team = u.team
@@ -71,7 +71,7 @@ FROM (
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
+	FROM aiusage.rollup_owner_visible v
 	GROUP BY 1, 2, 3
 ) u
 LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
@@ -97,7 +97,7 @@ FROM (
 		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
 		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
+	FROM aiusage.rollup_owner_visible v
 	GROUP BY 1, 2, 3, 4
 ) u
 -- a period follows from its number and calendar; it has a row only once something is to be said about it

@@ -34,6 +34,11 @@ DECLARE
 		aiusage.rollup_daily_visible AS v
 		LEFT JOIN aiusage.billing_calendar AS g ON g.calendar = v.invoice_period / 100000
 	$text$;
+	-- by team alone, and by month: levels with few rows
+	owners constant text := $text$
+		aiusage.rollup_owner_visible AS v
+		LEFT JOIN aiusage.billing_calendar AS g ON g.calendar = v.invoice_period / 100000
+	$text$;
 	as_of constant text := $text$
 		(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
 	$text$;
@@ -65,7 +70,7 @@ FROM (
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin,
 		sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost,
 		sum(v.estimated_cost) AS estimated_cost
-	FROM {source}
+	FROM {owners}
 	GROUP BY 1, 2, 3
 ) AS u
 LEFT JOIN aiusage.team AS t ON t.team = u.team
@@ -77,7 +82,7 @@ SELECT u.month, u.team, coalesce(t.name, u.team) AS team_name, u.currency, u.req
 FROM (
 	SELECT {month} AS month, coalesce(v.team, '(unmatched)') AS team, v.charge_currency AS currency,
 		sum(v.requests)::bigint AS requests, sum(v.charge) AS charge
-	FROM {source}
+	FROM {owners}
 	WHERE v.charge_currency IS NOT NULL
 	GROUP BY 1, 2, 3
 ) AS u
@@ -95,12 +100,12 @@ FROM (
 	SELECT s.*, sum(s.cost) OVER (PARTITION BY s.month, s.team, s.currency) AS total,
 		row_number() OVER (PARTITION BY s.month, s.team, s.currency ORDER BY s.cost DESC, s.requests DESC, s.provider, s.model) AS place
 	FROM (
-		SELECT {month} AS month, coalesce(v.team, '(unmatched)') AS team, v.provider, v.model, v.currency,
+		SELECT v.month, coalesce(v.team, '(unmatched)') AS team, v.provider, v.model, v.currency,
 			sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.accepted)::bigint AS accepted,
 			sum(v.unpriced)::bigint AS unpriced,
 			{tokens},
 			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
-		FROM {source}
+		FROM aiusage.rollup_monthly_visible AS v
 		GROUP BY 1, 2, 3, 4, 5
 	) AS s
 ) AS u
@@ -118,12 +123,12 @@ FROM (
 	SELECT s.*, sum(s.cost) OVER (PARTITION BY s.month, s.team, s.currency) AS total,
 		row_number() OVER (PARTITION BY s.month, s.team, s.currency ORDER BY s.cost DESC, s.requests DESC, s.workflow) AS place
 	FROM (
-		SELECT {month} AS month, coalesce(v.team, '(unmatched)') AS team, coalesce(v.effective_workflow, '(none)') AS workflow, v.currency,
+		SELECT v.month, coalesce(v.team, '(unmatched)') AS team, coalesce(v.effective_workflow, '(none)') AS workflow, v.currency,
 			sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.accepted)::bigint AS accepted,
 			sum(v.unpriced)::bigint AS unpriced,
 			{tokens},
 			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
-		FROM {source}
+		FROM aiusage.rollup_monthly_visible AS v
 		GROUP BY 1, 2, 3, 4
 	) AS s
 ) AS u
@@ -188,7 +193,7 @@ FROM (
 		$view$
 	]
 	LOOP
-		definition := replace(replace(replace(replace(definition, '{month}', btrim(month, E' \n\t')),
+		definition := replace(replace(replace(replace(replace(definition, '{owners}', btrim(owners, E' \n\t')), '{month}', btrim(month, E' \n\t')),
 			'{source}', btrim(source, E' \n\t')), '{as_of}', btrim(as_of, E' \n\t')), '{tokens}', btrim(tokens, E' \n\t'));
 		EXECUTE definition;
 	END LOOP;
