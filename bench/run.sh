@@ -3,7 +3,7 @@
 #
 #     bash bench/run.sh            everything, about 40 minutes
 #     bash bench/run.sh --quick    one short round: does it run at all
-#     bash bench/run.sh insert     only these parts: insert limits pricing extract import fold reprice
+#     bash bench/run.sh insert     only these parts: insert limits pricing extract import fold rollup reprice
 #
 # A throwaway cluster; both sides of every ratio in the same run, in the same
 # cluster, in an order that rotates from round to round; medians and min-max of
@@ -24,12 +24,12 @@ sh tools/setup.sh --bench
 . tools/lib.sh
 
 BENCH_QUICK=0
-all_parts="insert limits pricing extract import fold reprice"
+all_parts="insert limits pricing extract import fold rollup reprice"
 parts=
 for arg in "$@"; do
 	case $arg in
 		--quick) BENCH_QUICK=1 ;;
-		insert|limits|pricing|extract|import|fold|reprice) parts="${parts:+$parts }$arg" ;;
+		insert|limits|pricing|extract|import|fold|rollup|reprice) parts="${parts:+$parts }$arg" ;;
 		*) die "unknown argument $arg" ;;
 	esac
 done
