@@ -43,7 +43,7 @@ AS $$
 		('line_item', '{}', 'line', 'u.line_model || '', '' || l.unit'),
 		('currency', '{}', 'filter', 'v.currency')
 $$;
-COMMENT ON FUNCTION aiusage.bucket_dimension() IS 'What aiusage.usage_buckets(), usage_growth(), usage_page() and costs_page() group and filter by: its names, where it is known (rollup; ledger: only there; line: of the parts of a cost; filter: a filter only) and the SQL that says it of a row';
+COMMENT ON FUNCTION aiusage.bucket_dimension() IS 'Internal. What aiusage.usage_buckets(), usage_growth(), usage_page() and costs_page() group and filter by: its names, where it is known (rollup; ledger: only there; line: of the parts of a cost; filter: a filter only) and the SQL that says it of a row';
 
 CREATE FUNCTION aiusage.bucket_query(group_by text[], filters jsonb, OUT dims text[], OUT wanted jsonb)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -114,7 +114,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_query(text[], jsonb) IS 'Checks what usage is to be grouped and filtered by: the names, as aiusage.bucket_dimension() has them, and each filter as an array of texts. Errors: UA422 for a name or value that there is not, with those that there are';
+COMMENT ON FUNCTION aiusage.bucket_query(text[], jsonb) IS 'Internal. Checks what usage is to be grouped and filtered by: the names, as aiusage.bucket_dimension() has them, and each filter as an array of texts. Errors: UA422 for a name or value that there is not, with those that there are';
 
 -- Buckets of time --------------------------------------------------------
 
@@ -125,7 +125,7 @@ CREATE FUNCTION aiusage.bucket_at(at timestamptz, bucket_width text, time_zone t
 		WHEN '1h' THEN date_bin('1 hour', at, '2000-01-01 00:00:00+00') + make_interval(hours => later)
 		WHEN '1m' THEN date_bin('1 minute', at, '2000-01-01 00:00:00+00') + make_interval(mins => later)
 	END;
-COMMENT ON FUNCTION aiusage.bucket_at(timestamptz, text, text, int) IS 'Start of the bucket that a time is in, or of one so many later: days (1d) of the zone, hours (1h) and minutes (1m) of UTC; NULL for another width';
+COMMENT ON FUNCTION aiusage.bucket_at(timestamptz, text, text, int) IS 'Internal. Start of the bucket that a time is in, or of one so many later: days (1d) of the zone, hours (1h) and minutes (1m) of UTC; NULL for another width';
 
 CREATE FUNCTION aiusage.bucket_check(start_time timestamptz, end_time timestamptz, bucket_width text, time_zone text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -155,7 +155,7 @@ BEGIN
 	PERFORM bucket_check.start_time AT TIME ZONE bucket_check.time_zone;
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_check(timestamptz, timestamptz, text, text) IS 'Refuses a span, a width of buckets or a zone that there is not. Errors: UA422, 22023';
+COMMENT ON FUNCTION aiusage.bucket_check(timestamptz, timestamptz, text, text) IS 'Internal. Refuses a span, a width of buckets or a zone that there is not. Errors: UA422, 22023';
 
 /*
  * The sums.  starts and ends are those of buckets; width all: one bucket.
@@ -322,7 +322,7 @@ BEGIN
 		USING bucket_sums.starts, bucket_sums.ends, bucket_sums.wanted, bucket_sums.time_zone, bucket_sums.with_usage;
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_sums(timestamptz, timestamptz, text, text[], jsonb, text, boolean) IS 'Sums of what aiusage.bucket_query() checked, over whole buckets from starts to before ends (width all: over one); names: what dims says, in its order; quantity and cost alone where a unit or line item is grouped or filtered by; tokens only with_usage. The caller sees what the views show. Errors: UA422 beyond 31 days of the ledger, UA409 before what it retains';
+COMMENT ON FUNCTION aiusage.bucket_sums(timestamptz, timestamptz, text, text[], jsonb, text, boolean) IS 'Internal. Sums of what aiusage.bucket_query() checked, over whole buckets from starts to before ends (width all: over one); names: what dims says, in its order; quantity and cost alone where a unit or line item is grouped or filtered by; tokens only with_usage. The caller sees what the views show. Errors: UA422 beyond 31 days of the ledger, UA409 before what it retains';
 
 CREATE FUNCTION aiusage.usage_buckets(start_time timestamptz, end_time timestamptz DEFAULT NULL, bucket_width text DEFAULT '1d',
 	group_by text[] DEFAULT '{}', filters jsonb DEFAULT '{}', time_zone text DEFAULT 'UTC')

@@ -19,7 +19,7 @@ AS $$
 	FROM (SELECT lpad(to_hex(extract(epoch FROM bucket_cursor.next_at)::bigint), 16, '0')
 		|| lpad(to_hex(extract(epoch FROM bucket_cursor.end_at)::bigint), 16, '0') AS place) AS p
 $$;
-COMMENT ON FUNCTION aiusage.bucket_cursor(timestamptz, timestamptz, text) IS 'The next_page of aiusage.usage_page() and costs_page(): the whole seconds at which the next bucket begins and the span ends, and a digest of them and of what was asked';
+COMMENT ON FUNCTION aiusage.bucket_cursor(timestamptz, timestamptz, text) IS 'Internal. The next_page of aiusage.usage_page() and costs_page(): the whole seconds at which the next bucket begins and the span ends, and a digest of them and of what was asked';
 
 CREATE FUNCTION aiusage.bucket_resume(page text, asked text, OUT next_at timestamptz, OUT end_at timestamptz)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -45,7 +45,7 @@ BEGIN
 		HINT = 'Ask without page to begin again.';
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_resume(text, text) IS 'Reads a cursor of aiusage.bucket_cursor(). Errors: UA422 when it is not one, or is of another query';
+COMMENT ON FUNCTION aiusage.bucket_resume(text, text) IS 'Internal. Reads a cursor of aiusage.bucket_cursor(). Errors: UA422 when it is not one, or is of another query';
 
 CREATE FUNCTION aiusage.bucket_page(kind text, start_time timestamptz, end_time timestamptz, bucket_width text, group_by text[], filters jsonb,
 	max_buckets int, page text, time_zone text) RETURNS jsonb
@@ -141,7 +141,7 @@ BEGIN
 		'next_page', CASE WHEN ends < until THEN aiusage.bucket_cursor(ends, until, asked) END);
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_page(text, timestamptz, timestamptz, text, text[], jsonb, int, text, text) IS 'What aiusage.usage_page() (kind completions) and costs_page() (kind costs) answer. Errors: as there';
+COMMENT ON FUNCTION aiusage.bucket_page(text, timestamptz, timestamptz, text, text[], jsonb, int, text, text) IS 'Internal. What aiusage.usage_page() (kind completions) and costs_page() (kind costs) answer. Errors: as there';
 
 CREATE FUNCTION aiusage.usage_page(start_time timestamptz, end_time timestamptz DEFAULT NULL, bucket_width text DEFAULT '1d',
 	group_by text[] DEFAULT '{}', filters jsonb DEFAULT '{}', max_buckets int DEFAULT NULL, page text DEFAULT NULL, time_zone text DEFAULT 'UTC')
