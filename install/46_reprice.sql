@@ -62,7 +62,7 @@ CREATE FUNCTION aiusage.price_exists(api_key text, assignment bigint, customer t
 	RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_price_exists';
-COMMENT ON FUNCTION aiusage.price_exists(text, bigint, text, text, text, aiusage.usage, timestamptz, text, text, text) IS 'Would such usage of a key under an assignment, for a customer, be priced if it were booked now? NULL when key, provider, model, usage or time is';
+COMMENT ON FUNCTION aiusage.price_exists(text, bigint, text, text, text, aiusage.usage, timestamptz, text, text, text) IS 'Would such usage of a key under an assignment, for a customer, be priced if it were booked now? NULL when key, provider, model, usage or time is, and for rows that unpriced_usage would not show the caller. For that view';
 
 CREATE FUNCTION aiusage.owner_filter_condition(filters jsonb) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED

@@ -123,7 +123,10 @@ BEGIN
 					CASE WHEN isfinite(x.starts_at) AND isfinite(x.ends_at) THEN extract(epoch FROM x.ends_at - x.starts_at) * 1000000 / 13 END AS sub
 				FROM aiusage.quota_counter AS x
 			), pairs AS (
-				SELECT m.quota, m.subject, m.window_start, m.committed, coalesce(sum(b.used), 0) AS used, count(b.used) > 0 AS found
+				SELECT m.quota, m.subject, m.window_start, m.committed, coalesce(sum(b.used), 0) AS used, count(b.used) > 0 AS found,
+					-- after the clock was set back: what is yet to come may have been loaded as if it were now
+					bool_or(m.sliding AND EXISTS (SELECT FROM books AS f WHERE f.quota = m.quota AND f.subject = m.subject
+						AND floor(f.window_start / f.sub) > m.sub_bucket)) AS ahead
 				FROM memory AS m
 				LEFT JOIN books AS b ON b.quota = m.quota AND b.subject = m.subject AND CASE WHEN m.sliding
 					THEN floor(b.window_start / b.sub) BETWEEN m.sub_bucket - 12 AND m.sub_bucket ELSE b.window_start = m.window_start END
@@ -132,7 +135,7 @@ BEGIN
 			SELECT jsonb_object_agg(concat_ws(' ', p.quota, p.subject, p.window_start), jsonb_build_array(p.committed, p.used))
 			FROM pairs AS p
 			JOIN aiusage.quota AS q ON q.quota = p.quota AND q.status = 'active'
-			WHERE p.committed <> p.used
+			WHERE p.committed <> p.used AND NOT (p.ahead AND p.committed > p.used)
 				-- memory may still have subjects of an earlier epoch, and windows that were thrown away: the books have nothing to compare
 				AND (p.found OR EXISTS (SELECT FROM aiusage.quota_window(q.quota, clock_timestamp()) AS w
 					WHERE (w.window_start = p.window_start OR q.sliding) AND q."window" <> 'invoice_period'

@@ -10,13 +10,13 @@ CREATE FUNCTION aiusage.quota_charges(only_quota int, api_key text, assignment b
 		uncheckable boolean, labels text[])
 	LANGUAGE c STABLE PARALLEL UNSAFE ROWS 4
 	AS 'MODULE_PATHNAME', 'aiu_sql_quota_charges';
-COMMENT ON FUNCTION aiusage.quota_charges(int, text, bigint, text, text, text, text, jsonb, text, text, text, aiusage.usage, aiusage.amount, aiusage.usage_status, aiusage.record_kind, uuid, aiusage.limit_state, timestamptz, timestamptz, int) IS 'What a ledger row, given by its columns, charges to each active limit, or to one: counter (subject and window) and amount in the limit''s currency or unit; uncheckable when its cost is in another currency or unknown. labels are the values of the limit''s per. Errors: 53400 when more than 16 limits apply';
+COMMENT ON FUNCTION aiusage.quota_charges(int, text, bigint, text, text, text, text, jsonb, text, text, text, aiusage.usage, aiusage.amount, aiusage.usage_status, aiusage.record_kind, uuid, aiusage.limit_state, timestamptz, timestamptz, int) IS 'What a ledger row, given by its columns, charges to each active limit, or to one: counter (subject and window) and amount in the limit''s currency or unit; uncheckable when its cost is in another currency or unknown. labels are the values of the limit''s per. Only the counters that quota_state shows the caller. Errors: 53400 when more than 16 limits apply';
 
 CREATE FUNCTION aiusage.quota_window(quota int, at timestamptz, invoice_period int DEFAULT NULL,
 		OUT window_start bigint, OUT starts_at timestamptz, OUT ends_at timestamptz)
 	LANGUAGE c STABLE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_sql_quota_window';
-COMMENT ON FUNCTION aiusage.quota_window(int, timestamptz, int) IS 'The window of an active limit that a time falls into (sliding: the sub-bucket), and when it ends; of a limit by invoice period, the window of that period. NULL for a limit that is not active. Errors: 22008 for a time out of range';
+COMMENT ON FUNCTION aiusage.quota_window(int, timestamptz, int) IS 'The window of an active limit that a time falls into (sliding: the sub-bucket), and when it ends; of a limit by invoice period, the window of that period. NULL for a limit that is not active, and for one of which quota_state shows the caller nothing. Errors: 22008 for a time out of range';
 
 CREATE FUNCTION aiusage.quota_subject_id(quota int, epoch int, labels text[]) RETURNS uuid
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

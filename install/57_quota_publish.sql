@@ -273,6 +273,10 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	number int;
+	most bigint := (SELECT s.value::bigint FROM aiusage.setting AS s WHERE s.name = 'quota_backfill_rows');
+	-- as the planner knows it: counting would be the reading that is to be avoided
+	there numeric := (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::numeric FROM pg_partition_tree('aiusage.usage_record') AS p
+		JOIN pg_class AS c ON c.oid = p.relid WHERE p.isleaf);
 BEGIN
 	IF coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -280,6 +284,13 @@ BEGIN
 			HINT = 'Say why in words; an auditor reads it.';
 	END IF;
 	number := aiusage.owner_active_quota(owner_rebuild_quota.name);
+	IF there > most AND NOT aiusage.owner_quota_from_rollup(number, false)
+		AND NOT EXISTS (SELECT FROM aiusage.quota AS q WHERE q.quota = number AND q.metric = 'concurrency') THEN
+		RAISE EXCEPTION USING ERRCODE = '53400',
+			MESSAGE = format('rebuilding limit "%s" would read too many ledger rows', owner_rebuild_quota.name),
+			DETAIL = format('It reads the ledger, about %s rows; setting quota_backfill_rows allows %s. Folds wait meanwhile, inserts only at the end.', there, most),
+			HINT = 'Raise the setting for the time, or let a new limit take its place: put_quota(quota_record(name), replace => true) reads the open window only.';
+	END IF;
 	PERFORM aiusage.owner_rebuild_quota(number, owner_rebuild_quota.reason);
 	RETURN number;
 END

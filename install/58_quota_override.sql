@@ -144,10 +144,13 @@ AS $$
 DECLARE
 	r aiusage.quota_request;
 BEGIN
-	SELECT * INTO r FROM aiusage.quota_request AS x WHERE x.request = owner_open_request.request FOR UPDATE;
+	-- Whoever may withdraw only is told nothing of other people's requests, not even that they are there.
+	SELECT * INTO r FROM aiusage.quota_request AS x
+	WHERE x.request = owner_open_request.request AND (what <> 'withdraw' OR x.requested_by = aiusage.acting_role()) FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('request %s does not exist', coalesce(owner_open_request.request::text, 'null'));
+			MESSAGE = format(CASE what WHEN 'withdraw' THEN 'request %s does not exist, or is not yours' ELSE 'request %s does not exist' END,
+				coalesce(owner_open_request.request::text, 'null'));
 	END IF;
 	IF r.status <> 'requested' OR (r.expires_at <= clock_timestamp() AND what <> 'refuse') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
@@ -155,13 +158,7 @@ BEGIN
 				CASE r.status WHEN 'requested' THEN 'expired' ELSE r.status END),
 			HINT = 'Request the raise again with aiusage.request_override().';
 	END IF;
-	IF what = 'withdraw' THEN
-		IF r.requested_by <> aiusage.acting_role() THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA403',
-				MESSAGE = format('request %s was made by "%s"', r.request, r.requested_by),
-				HINT = 'Whoever may decide it refuses it with aiusage.refuse_request().';
-		END IF;
-	ELSIF r.requested_by IN (aiusage.acting_role(), session_user) OR r.requested_session IN (aiusage.acting_role(), session_user) THEN
+	IF what <> 'withdraw' AND (r.requested_by IN (aiusage.acting_role(), session_user) OR r.requested_session IN (aiusage.acting_role(), session_user)) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
 			MESSAGE = format('request %s has to be decided by somebody else than who made it', r.request),
 			DETAIL = format('It was made by "%s", logged in as "%s".', r.requested_by, r.requested_session),
@@ -169,7 +166,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_open_request(bigint, text) IS 'Locks a request that is to be decided. Errors: UA404; UA409 when it is decided or expired; UA403 when it is the caller''s own (or, to withdraw, is not)';
+COMMENT ON FUNCTION aiusage.owner_open_request(bigint, text) IS 'Locks a request that is to be decided. Errors: UA404; UA409 when it is decided or expired; UA403 when it is the caller''s own. To withdraw, those of others do not exist';
 
 CREATE FUNCTION aiusage.owner_decide_request(request bigint, new_status text, note text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -240,7 +237,7 @@ COMMENT ON FUNCTION aiusage.owner_refuse_request(bigint, text) IS 'Body of refus
 CREATE FUNCTION aiusage.withdraw_request(request bigint) RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.withdraw_request(bigint) IS 'Takes back a request to raise a limit that the caller made. Errors: UA403 when somebody else did; UA404; UA409 when it is decided or expired';
+COMMENT ON FUNCTION aiusage.withdraw_request(bigint) IS 'Takes back a request to raise a limit that the caller made. Errors: UA404 when there is none, or somebody else made it; UA409 when it is decided or expired';
 
 CREATE FUNCTION aiusage.owner_withdraw_request(request bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

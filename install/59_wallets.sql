@@ -214,7 +214,7 @@ BEGIN
 	END IF;
 	SELECT * INTO known FROM aiusage.recharge AS r WHERE r.wallet = w.wallet AND r.key = owner_request_recharge.key;
 	IF FOUND THEN
-		IF (known.amount, known.paid, known.paid_currency, known.fee, known.exchange_rate, known.invoice, known.expires_at, known.priority)
+		IF known.kind <> 'recharge' OR (known.amount, known.paid, known.paid_currency, known.fee, known.exchange_rate, known.invoice, known.expires_at, known.priority)
 			IS DISTINCT FROM (owner_request_recharge.amount, owner_request_recharge.paid, owner_request_recharge.paid_currency,
 				owner_request_recharge.fee, owner_request_recharge.exchange_rate, owner_request_recharge.invoice,
 				owner_request_recharge.expires_at, coalesce(owner_request_recharge.priority, 100)) THEN
@@ -307,8 +307,8 @@ BEGIN
 	IF decided THEN
 		INSERT INTO aiusage.wallet_credit AS c (wallet, recharge, amount, priority, expires_at)
 		VALUES (r.wallet, r.recharge, r.amount, r.priority, r.expires_at) RETURNING c.credit INTO number;
-		INSERT INTO aiusage.wallet_journal (wallet, kind, credit, amount, role)
-		VALUES (r.wallet, 'recharge', number, r.amount, aiusage.acting_role());
+		INSERT INTO aiusage.wallet_journal (wallet, kind, credit, amount, key, reason, ticket, role)
+		VALUES (r.wallet, r.kind, number, r.amount, CASE r.kind WHEN 'correction' THEN r.key END, r.reason, r.ticket, aiusage.acting_role());
 		PERFORM aiusage.owner_set_wallet_limit(r.wallet);
 	END IF;
 	RETURN (SELECT sum(j.amount) FROM aiusage.wallet_journal AS j WHERE j.wallet = r.wallet);

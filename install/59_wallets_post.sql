@@ -77,7 +77,7 @@ CREATE FUNCTION aiusage.correct_wallet(wallet text, key text, amount numeric, re
 	RETURNS numeric
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.correct_wallet(text, text, numeric, text, text, text) IS 'Adds a refund (money paid back to whoever paid in: negative) or a correction of either sign to a wallet, in its currency, once for a key; returns the balance as posted. Credit that is added this way does not expire. Errors: UA404; UA409 the key was used for something else; UA422';
+COMMENT ON FUNCTION aiusage.correct_wallet(text, text, numeric, text, text, text) IS 'Adds a refund (money paid back to whoever paid in: negative) or a correction of either sign to a wallet, in its currency, once for a key; returns the balance as posted. What takes credit away is posted at once; a correction that adds credit is requested, and posted when somebody else approves it as a recharge (approve_recharge(); a notice says its number). Credit that is added this way does not expire. Errors: UA404; UA409 the key was used for something else; UA422';
 
 CREATE FUNCTION aiusage.owner_correct_wallet(wallet text, key text, amount numeric, reason text, ticket text, kind text)
 	RETURNS numeric
@@ -88,6 +88,7 @@ AS $$
 DECLARE
 	w aiusage.wallet;
 	known record;
+	asked aiusage.recharge;
 	number bigint := aiusage.owner_wallet(wallet);
 BEGIN
 	SELECT * INTO w FROM aiusage.wallet AS x WHERE x.wallet = number;
@@ -117,11 +118,27 @@ BEGIN
 				DETAIL = format('It was a %s of %s %s.', known.kind, trim_scale(known.amount), w.currency),
 				HINT = 'Send what you sent then, or use another key.';
 		END IF;
+	ELSE
+		SELECT * INTO asked FROM aiusage.recharge AS r WHERE r.wallet = w.wallet AND r.key = owner_correct_wallet.key;
+		IF FOUND AND (asked.kind, asked.reason, asked.ticket, asked.amount) IS DISTINCT FROM ('correction', owner_correct_wallet.reason,
+			nullif(owner_correct_wallet.ticket, ''), owner_correct_wallet.amount) THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = format('key "%s" was used for another entry of wallet "%s"', left(owner_correct_wallet.key, 64), w.name),
+				DETAIL = format('It was a %s of %s %s, which is %s.', asked.kind, trim_scale(asked.amount), w.currency, asked.status),
+				HINT = 'Send what you sent then, or use another key.';
+		END IF;
+	END IF;
+	IF known.kind IS NOT NULL OR asked.status <> 'requested' THEN
+		NULL;					-- done or decided already
 	ELSIF amount > 0 THEN
-		INSERT INTO aiusage.wallet_credit AS c (wallet, amount) VALUES (w.wallet, owner_correct_wallet.amount) RETURNING c.credit INTO number;
-		INSERT INTO aiusage.wallet_journal (wallet, kind, credit, amount, key, reason, ticket, role)
-		VALUES (w.wallet, owner_correct_wallet.kind, number, owner_correct_wallet.amount, owner_correct_wallet.key, owner_correct_wallet.reason,
-			nullif(owner_correct_wallet.ticket, ''), aiusage.acting_role());
+		-- credit is given by two, however it comes
+		IF asked.recharge IS NULL THEN
+			INSERT INTO aiusage.recharge AS r (wallet, key, kind, amount, reason, ticket, requested_by)
+			VALUES (w.wallet, owner_correct_wallet.key, 'correction', owner_correct_wallet.amount, owner_correct_wallet.reason,
+				nullif(owner_correct_wallet.ticket, ''), aiusage.acting_role())
+			RETURNING * INTO asked;
+		END IF;
+		RAISE NOTICE USING MESSAGE = format('the correction waits for approval, as recharge %s', asked.recharge),
+			HINT = format('Somebody else approves it with aiusage.approve_recharge(%s).', asked.recharge);
 	ELSE
 		PERFORM aiusage.owner_burn(w.wallet, -owner_correct_wallet.amount, owner_correct_wallet.kind, NULL, owner_correct_wallet.key,
 			owner_correct_wallet.reason, nullif(owner_correct_wallet.ticket, ''));

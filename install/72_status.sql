@@ -50,6 +50,17 @@ BEGIN
 			ELSE 'The books come from another cluster; the first row or fold here starts their next incarnation' END,
 		NULL::text;
 
+	-- what the books say of the time, which never was later than it is now
+	SELECT greatest(max(x.recorded_at), (SELECT f.folded_at FROM aiusage.fold_state AS f)) - clock_timestamp() INTO late
+	FROM (SELECT u.recorded_at FROM aiusage.usage_record AS u ORDER BY u.id DESC LIMIT 100) AS x;
+	RETURN QUERY SELECT 'clock', CASE WHEN late > interval '1 minute' THEN 'error' WHEN late > interval '1 second' THEN 'warning' ELSE 'ok' END,
+		CASE WHEN late > interval '1 second' THEN format('%s s behind', round(extract(epoch FROM late))) ELSE 'not behind' END,
+		CASE WHEN late > interval '1 second' THEN 'The server''s clock is behind what was booked or folded last: it was set back, or had been ahead. '
+				'Limits by the minute and sliding ones may count what was booked in that time twice, never less'
+			ELSE 'The server''s clock against what was booked and folded last' END,
+		CASE WHEN late > interval '1 second' THEN 'See to the clock (NTP); look at rows of usage_log by recorded_at' END
+	WHERE NOT pg_is_in_recovery();
+
 	-- partitions
 	SELECT count(*) FILTER (WHERE r.lower_at > now()), to_char(max(r.upper_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
 	INTO n, list FROM aiusage.partition_ranges() AS r;

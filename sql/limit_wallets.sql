@@ -100,9 +100,27 @@ SELECT * FROM standing();
 SELECT aiusage.refresh() AS folded;
 SELECT aiusage.post_wallets();
 SELECT * FROM standing();
+-- credit is given by two: it waits for somebody else
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'an outage', 'T-1'));
+SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'an outage', 'T-1'));
+SELECT recharge AS goodwill FROM aiusage.recharge WHERE key = 'goodwill-1' \gset
+SELECT kind, trim_scale(amount) AS amount, reason, ticket, status, requested_by FROM aiusage.recharge WHERE recharge = :goodwill;
+SELECT * FROM standing();
+SELECT aiusage.approve_recharge(:goodwill);
+SELECT aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'something else', 'T-1');
+SELECT aiusage.request_recharge('globex prepaid', 'goodwill-1', 5);
+SELECT aiusage.correct_wallet('globex prepaid', 'ever', 10, 'a recharge''s key', NULL);
+SET SESSION AUTHORIZATION wallet_approver;
+SELECT trim_scale(aiusage.approve_recharge(:goodwill));
+RESET SESSION AUTHORIZATION;
+SELECT kind, trim_scale(amount) AS amount, key, reason, ticket, role FROM aiusage.wallet_journal WHERE key = 'goodwill-1';
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'an outage', 'T-1'));
 SELECT aiusage.correct_wallet('globex prepaid', 'goodwill-1', 5, 'something else', 'T-1');
+-- refused, it is not asked for again by the same key
+SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-2', 3, 'another', NULL));
+SELECT aiusage.refuse_recharge((SELECT recharge FROM aiusage.recharge WHERE key = 'goodwill-2'), 'no');
+SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'goodwill-2', 3, 'another', NULL));
+SELECT count(*) FROM aiusage.recharge WHERE key LIKE 'goodwill%';
 -- nor another amount: a mistake would pass unseen
 SELECT aiusage.correct_wallet('globex prepaid', 'goodwill-1', 50, 'an outage', 'T-1');
 SELECT trim_scale(aiusage.correct_wallet('globex prepaid', 'back-1', -8, 'paid back', 'T-2', 'refund'));

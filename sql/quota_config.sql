@@ -134,6 +134,36 @@ SELECT count(*) FROM aiusage.quota_usage;
 SELECT aiusage.approve_request(1);
 SELECT aiusage.owner_put_quota('{}', false);
 RESET ROLE;
+-- What a view calls, its readers may call: it tells them what the view does, of limits, windows and prices alike.
+SELECT aiusage.put_team('qc-other') IS NOT NULL AS put, aiusage.put_key('{"key": "qc-hidden", "team": "qc-other"}') IS NOT NULL AS put;
+SELECT aiusage.put_quota('{"name": "qc hidden", "scope": {"team": "qc-other"}, "metric": "requests", "limit": 1000, "window": "day"}') AS hidden,
+	aiusage.put_quota('{"name": "qc seen", "scope": {"team": "qc-team"}, "metric": "requests", "limit": 1000, "window": "day"}') AS seen,
+	aiusage.put_quota('{"name": "qc each", "per": ["api_key"], "metric": "requests", "limit": 1000, "window": "day"}') AS each,
+	aiusage.put_quota('{"name": "qc all", "metric": "requests", "limit": 100000, "window": "day"}') AS all_of_it \gset
+CREATE FUNCTION qc_probe(key text) RETURNS TABLE (quota_name text) LANGUAGE sql AS $$
+	SELECT CASE c.quota WHEN current_setting('qc.hidden')::int THEN 'hidden' WHEN current_setting('qc.seen')::int THEN 'seen'
+		WHEN current_setting('qc.each')::int THEN 'each' WHEN current_setting('qc.all')::int THEN 'all' ELSE 'another' END
+	FROM aiusage.quota_charges(NULL, key, current_setting('qc.assignment_of_' || replace(key, '-', '_'))::bigint, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{}', NULL,
+		'success', 'usage', NULL, NULL, now(), now(), 1) AS c
+	WHERE c.quota IN (current_setting('qc.hidden')::int, current_setting('qc.seen')::int, current_setting('qc.each')::int, current_setting('qc.all')::int)
+	ORDER BY 1 $$;
+SELECT count(set_config(s.name, v.value, false)) FROM (VALUES ('qc.hidden', :hidden), ('qc.seen', :seen), ('qc.each', :each), ('qc.all', :all_of_it),
+	('qc.assignment_of_qc', (SELECT max(assignment)::int FROM aiusage.key_assignment WHERE api_key = 'qc')),
+	('qc.assignment_of_qc_hidden', (SELECT max(assignment)::int FROM aiusage.key_assignment WHERE api_key = 'qc-hidden'))) AS s (name, number),
+	LATERAL (SELECT s.number::text) AS v (value);
+SELECT string_agg(quota_name, ' ') AS of_own FROM qc_probe('qc');
+SELECT string_agg(quota_name, ' ') AS of_other FROM qc_probe('qc-hidden');
+SET ROLE quota_member;
+SELECT string_agg(quota_name, ' ') AS of_own FROM qc_probe('qc');
+SELECT string_agg(quota_name, ' ') AS of_other FROM qc_probe('qc-hidden');
+SELECT aiusage.quota_window(:hidden, now()) IS NULL AS hidden, aiusage.quota_window(:seen, now()) IS NULL AS seen,
+	aiusage.quota_window(:each, now()) IS NULL AS each, aiusage.quota_window(:all_of_it, now()) IS NULL AS all_of_it;
+SELECT aiusage.price_exists('qc', current_setting('qc.assignment_of_qc')::bigint, NULL, 'p', 'm', '{}', now(), NULL, NULL, NULL) IS NULL AS own,
+	aiusage.price_exists('qc-hidden', current_setting('qc.assignment_of_qc_hidden')::bigint, NULL, 'p', 'm', '{}', now(), NULL, NULL, NULL) IS NULL AS other,
+	aiusage.price_exists('qc-hidden', NULL, NULL, 'p', 'm', '{}', now(), NULL, NULL, NULL) IS NULL AS nobody;
+RESET ROLE;
+SELECT count(aiusage.retire_quota(n)) FROM unnest(ARRAY['qc hidden', 'qc seen', 'qc each', 'qc all']) AS n;
+DROP FUNCTION qc_probe(text);
 SELECT aiusage.key_record('qc') -> 'missing' ? 'quota' AS no_limit;
 SELECT aiusage.put_quota('{"name": "qc class", "scope": {"key_class": "batch"}, "metric": "requests", "limit": 1000, "window": "day"}') > 0 AS entered;
 SELECT aiusage.key_record('qc') -> 'missing' ? 'quota' AS no_limit, aiusage.key_record('qc') -> 'quotas' AS quotas;

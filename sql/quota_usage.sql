@@ -141,6 +141,13 @@ SELECT aiusage.retire_quota('qu last hour') = :last AS retired;
 SELECT aiusage.put_quota('{"name": "qu broken", "scope": {"team": "qu-b"}, "metric": "requests", "limit": 10, "window": "total", "per": ["user_id"]}') AS broken \gset
 UPDATE aiusage.quota_usage SET used = used + 1 WHERE quota = :broken;
 SELECT check_name, ok, expected, actual FROM aiusage.verify() WHERE NOT ok AND check_name LIKE 'limit%';
+-- ... within a bound, for it reads the ledger
+ANALYZE aiusage.usage_record;
+UPDATE aiusage.setting SET value = '3' WHERE name = 'quota_backfill_rows';
+\set VERBOSITY terse
+SELECT aiusage.rebuild_quota('qu broken', 'verify() found it');
+\set VERBOSITY default
+UPDATE aiusage.setting SET value = '5000000' WHERE name = 'quota_backfill_rows';
 SELECT aiusage.rebuild_quota('qu broken', 'verify() found it') = :broken AS rebuilt;
 SELECT kind, used, detail FROM aiusage.quota_event WHERE quota = :broken AND kind = 'rebuilt';
 SELECT old ->> 'epoch' AS epoch, new ->> 'epoch' AS now, new ->> 'rebuild_reason' AS reason FROM aiusage.audit_log WHERE relation = 'quota' AND new ->> 'quota' = :'broken' AND old ->> 'epoch' <> new ->> 'epoch';

@@ -49,6 +49,7 @@ CREATE TABLE aiusage.recharge (
 	recharge bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	wallet int NOT NULL REFERENCES aiusage.wallet (wallet),
 	key text NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 256),
+	kind text NOT NULL DEFAULT 'recharge' CHECK (kind IN ('recharge', 'correction')),
 	amount numeric NOT NULL CHECK (amount > 0 AND amount <= 1e15 AND scale(amount) <= 12),
 	paid numeric CHECK (paid >= 0 AND paid <= 1e15 AND scale(paid) <= 12),
 	paid_currency text CHECK (paid_currency ~ '^[A-Z]{3}$'),
@@ -58,6 +59,8 @@ CREATE TABLE aiusage.recharge (
 	priority int NOT NULL DEFAULT 100,
 	expires_at timestamptz CHECK (isfinite(expires_at)),
 	note text CHECK (octet_length(note) BETWEEN 1 AND 256),
+	reason text CHECK (octet_length(reason) BETWEEN 1 AND 1024),
+	ticket text CHECK (octet_length(ticket) BETWEEN 1 AND 256),
 	automatic boolean NOT NULL DEFAULT false,
 	status text NOT NULL DEFAULT 'requested' CHECK (status IN ('requested', 'approved', 'refused')),
 	requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -68,12 +71,14 @@ CREATE TABLE aiusage.recharge (
 	decision_note text CHECK (octet_length(decision_note) BETWEEN 1 AND 256),
 	UNIQUE (wallet, key),
 	CHECK ((status = 'requested') = (decided_at IS NULL)),
+	CHECK ((kind = 'correction') = (reason IS NOT NULL)),
 	CHECK ((paid IS NULL) = (paid_currency IS NULL) AND (fee IS NULL OR paid IS NOT NULL) AND (exchange_rate IS NULL OR paid IS NOT NULL))
 );
-COMMENT ON TABLE aiusage.recharge IS 'Money paid into wallets: requested by one role, approved by another, each once. Written by request_recharge(), approve_recharge() and refuse_recharge()';
+COMMENT ON TABLE aiusage.recharge IS 'Credit for wallets, money paid in or corrections in their favour: requested by one role, approved by another, each once. Written by request_recharge(), correct_wallet(), approve_recharge() and refuse_recharge()';
 COMMENT ON COLUMN aiusage.recharge.recharge IS 'Number of the recharge';
 COMMENT ON COLUMN aiusage.recharge.wallet IS 'The wallet';
 COMMENT ON COLUMN aiusage.recharge.key IS 'Idempotency key of whoever asks: the same one again is the same recharge';
+COMMENT ON COLUMN aiusage.recharge.kind IS 'recharge: money that was paid; correction: credit that correct_wallet() asked for';
 COMMENT ON COLUMN aiusage.recharge.amount IS 'Credit, in the currency of the wallet';
 COMMENT ON COLUMN aiusage.recharge.paid IS 'What was paid for it, fee included, in paid_currency; NULL: not said';
 COMMENT ON COLUMN aiusage.recharge.paid_currency IS 'Currency of paid and fee (ISO 4217)';
@@ -83,6 +88,8 @@ COMMENT ON COLUMN aiusage.recharge.invoice IS 'Number of the invoice; NULL: not 
 COMMENT ON COLUMN aiusage.recharge.priority IS 'Credits of a smaller number are burned first';
 COMMENT ON COLUMN aiusage.recharge.expires_at IS 'What is not burned by then is lost; NULL: it does not expire';
 COMMENT ON COLUMN aiusage.recharge.note IS 'What it is for';
+COMMENT ON COLUMN aiusage.recharge.reason IS 'Why, of a correction; NULL: of a recharge';
+COMMENT ON COLUMN aiusage.recharge.ticket IS 'Ticket that a correction refers to; NULL: none';
 COMMENT ON COLUMN aiusage.recharge.automatic IS 'Requested by maintain(), since the wallet was low';
 COMMENT ON COLUMN aiusage.recharge.status IS 'requested, approved (credited) or refused';
 COMMENT ON COLUMN aiusage.recharge.requested_at IS 'When it was requested';

@@ -24,6 +24,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -46,6 +47,16 @@ enum
 {
 	COL_ROLE = 1, COL_KIND, COL_TEAMS, COL_COST_CENTERS, COL_CUSTOMERS
 };
+
+/* Answers that a reader keeps. */
+#define ANSWERS		64
+
+typedef struct AiuReaderAnswer
+{
+	char	   *question;		/* labels, each after its length; NULL: none */
+	int			len;
+	bool		sees;
+} AiuReaderAnswer;
 
 /* The kinds that read at all. */
 typedef enum GrantKind
@@ -257,7 +268,8 @@ aiu_access_reader(AiuReader *reader, MemoryContext context)
 
 	if (reader != NULL && reader->role == role)
 		return reader;
-	reader = MemoryContextAlloc(context, sizeof(AiuReader));
+	reader = MemoryContextAllocZero(context, sizeof(AiuReader));
+	reader->context = context;
 	reader->all = reads_tables(role) || gather_scopes(role, context, reader->names);
 	reader->role = role;
 	return reader;
@@ -270,13 +282,19 @@ label_datum(const AiuLabel *label, char *null)
 	return label->s == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(label->s, label->len));
 }
 
-/*
- * May the reader see what is of this team, cost center and customer?  Those
- * that are not said are those of the key, as it is owned now.
- */
-bool
-aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
-				const AiuLabel *customer, const AiuLabel *key)
+static void
+append_label(StringInfo buf, const AiuLabel *label)
+{
+	int			len = label->s == NULL ? -1 : label->len;
+
+	appendBinaryStringInfo(buf, (const char *) &len, sizeof(len));
+	if (len > 0)
+		appendBinaryStringInfo(buf, label->s, len);
+}
+
+static bool
+ask_grants(const AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
+		   const AiuLabel *customer, const AiuLabel *key)
 {
 	static const char query[] =
 		"SELECT coalesce(coalesce($1, a.team) OPERATOR(pg_catalog.=) ANY ($5), false)"
@@ -292,8 +310,6 @@ aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *c
 	bool		result;
 	bool		isnull;
 
-	if (reader->all)
-		return true;
 	args[0] = label_datum(team, &nulls[0]);
 	args[1] = label_datum(cost_center, &nulls[1]);
 	args[2] = label_datum(customer, &nulls[2]);
@@ -305,6 +321,43 @@ aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *c
 	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	aiu_owner_spi_end(&save);
 	return result;
+}
+
+/*
+ * May the reader see what is of this team, cost center and customer?  Those
+ * that are not said are those of the key, as it is owned now.  A query asks
+ * the same of many rows: the latest answers are kept.
+ */
+bool
+aiu_access_sees(AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
+				const AiuLabel *customer, const AiuLabel *key)
+{
+	StringInfoData question;
+	AiuReaderAnswer *known;
+	bool		sees;
+
+	if (reader->all)
+		return true;
+	initStringInfo(&question);
+	append_label(&question, team);
+	append_label(&question, cost_center);
+	append_label(&question, customer);
+	append_label(&question, key);
+	if (reader->answers == NULL)
+		reader->answers = MemoryContextAllocZero(reader->context, sizeof(AiuReaderAnswer) * ANSWERS);
+	known = &reader->answers[hash_bytes((const unsigned char *) question.data, question.len) % ANSWERS];
+	if (known->question == NULL || known->len != question.len || memcmp(known->question, question.data, question.len) != 0)
+	{
+		sees = ask_grants(reader, team, cost_center, customer, key);
+		if (known->question != NULL)
+			pfree(known->question);
+		known->question = MemoryContextAlloc(reader->context, question.len);
+		memcpy(known->question, question.data, question.len);
+		known->len = question.len;
+		known->sees = sees;
+	}
+	pfree(question.data);
+	return known->sees;
 }
 
 /*

@@ -99,11 +99,13 @@ typedef struct AiuReader
 	Oid			role;
 	bool		all;			/* everything, whatever they name */
 	Datum		names[3];		/* text[] */
+	MemoryContext context;
+	struct AiuReaderAnswer *answers;	/* what was asked before */
 } AiuReader;
 
-/* The current user; the one given, when that is who it is, else a new one. */
+/* The current user; the one given, when that is who it is, else a new one, for one query. */
 extern AiuReader *aiu_access_reader(AiuReader *reader, MemoryContext context);
-extern bool aiu_access_sees(const AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
+extern bool aiu_access_sees(AiuReader *reader, const AiuLabel *team, const AiuLabel *cost_center,
 							const AiuLabel *customer, const AiuLabel *key);
 
 /*

@@ -330,7 +330,8 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
  * price_exists(api_key text, assignment bigint, customer text, provider text, model text, usage aiusage.usage,
  *				at timestamptz, service_tier text, endpoint text, region text) RETURNS boolean
  *		Would a row like this one be priced if it were booked now?  Says no more,
- *		so that it can be asked by who may not see prices.
+ *		and nothing (NULL) of what the views do not show the caller, so that it
+ *		can be asked by who may not see prices.
  */
 Datum
 aiu_price_exists(PG_FUNCTION_ARGS)
@@ -339,10 +340,16 @@ aiu_price_exists(PG_FUNCTION_ARGS)
 	AiuPriceResult *result = palloc(sizeof(AiuPriceResult));
 	AiuLabel	key = text_arg(fcinfo, 0);
 	AiuLabel	customer = text_arg(fcinfo, 2);
+	const AiuOwnership *owner = PG_ARGISNULL(1) ? NULL : aiu_ownership(PG_GETARG_INT64(1));
+	AiuLabel	none = {NULL, 0};
 	const char *cost_book;
 	const char *charge_book;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_ARGISNULL(6))
+		PG_RETURN_NULL();
+	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
+	if (!aiu_access_sees(fcinfo->flinfo->fn_extra, owner ? &owner->team : &none, owner ? &owner->cost_center : &none,
+						 customer.s != NULL || owner == NULL ? &customer : &owner->customer, &none))
 		PG_RETURN_NULL();
 	req.provider = text_arg(fcinfo, 3);
 	req.model = text_arg(fcinfo, 4);

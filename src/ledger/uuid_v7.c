@@ -8,7 +8,8 @@
  *
  * uuid_v7() puts the microseconds within the millisecond into rand_a (RFC
  * method 3), so ids of one session are ordered and the primary key's newest
- * page stays hot.  event_id() fills all 74 bits from SHA-256 of (request id,
+ * page stays hot.  They are also when the clock is set back a little; when it is
+ * by more, ids follow it, for they say when things happened.  event_id() fills all 74 bits from SHA-256 of (request id,
  * attempt, time): the same event has the same id everywhere, and nobody can
  * choose a request id that collides with another's.
  *
@@ -37,6 +38,10 @@ AIU_FUNCTION(aiu_id_time);
 /* Microseconds from the Unix epoch to PostgreSQL's. */
 #define EPOCH_DIFF_USECS	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 #define MAX_MS				((INT64CONST(1) << 48) - 1)
+/* Setting the clock back by no more leaves ids ordered. */
+#define ORDERED_THROUGH		USECS_PER_SEC
+/* Steps of the 12 bits after the milliseconds. */
+#define STEPS				4096
 
 bool
 aiu_uuid_is_v7(const pg_uuid_t *id)
@@ -100,8 +105,8 @@ make_v7(TimestampTz at)
 	int			fraction;
 
 	put_ms(id, unix_ms(at, &rest));
-	/* 1000 microseconds over 4096 steps, the rest of the step at random */
-	fraction = rest * 4096 / 1000 + (int) (random & 3);
+	/* 1000 microseconds over the steps, the rest of the step at random */
+	fraction = rest * STEPS / 1000 + (int) (random & 3);
 	id->data[6] = (unsigned char) (fraction >> 8);
 	id->data[7] = (unsigned char) (fraction & 0xFF);
 	random = pg_prng_uint64(&pg_global_prng_state);
@@ -110,10 +115,35 @@ make_v7(TimestampTz at)
 	return id;
 }
 
+static int64
+steps_of(const pg_uuid_t *id)
+{
+	int64		steps = 0;
+	int			i;
+
+	for (i = 0; i < 6; i++)
+		steps = (steps << 8) | id->data[i];
+	return steps * STEPS + ((id->data[6] & 0x0F) << 8 | id->data[7]);
+}
+
+/* After the one before: two may fall into one step, and clocks are set back. */
 Datum
 aiu_uuid_v7(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_UUID_P(make_v7(GetCurrentTimestamp()));
+	static int64 last = 0;
+	pg_uuid_t  *id = make_v7(GetCurrentTimestamp());
+	int64		steps = steps_of(id);
+
+	if (unlikely(steps <= last) && last - steps <= ORDERED_THROUGH / 1000 * STEPS)
+	{
+		steps = last + 1;
+		put_ms(id, steps / STEPS);
+		id->data[6] = (unsigned char) (steps % STEPS >> 8);
+		id->data[7] = (unsigned char) (steps & 0xFF);
+		set_version(id);
+	}
+	last = steps;
+	PG_RETURN_UUID_P(id);
 }
 
 Datum

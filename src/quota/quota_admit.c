@@ -183,7 +183,7 @@ fill_hold(AiuHold *hold, const pg_uuid_t *id, Oid books, const AiuHoldRequest *r
 	hold->id = *id;
 	hold->database = MyDatabaseId;
 	hold->books = books;
-	hold->created_at = now;
+	hold->created_at = hold->given_at = now;
 	hold->expires_at = request->expires_at;
 	hold->durable = request->durable;
 	hold->cost = request->cost;
@@ -412,7 +412,7 @@ aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldR
 		if (places[c] != AIU_PLACE_COUNTER)
 			amounts[c] = 0;
 	}
-	if (!aiu_hold_grow(index, id, amounts, n, false, request->expires_at,
+	if (!aiu_hold_grow(index, id, amounts, n, false, now, request->expires_at,
 					   request->cost >= 0 ? request->cost : hold.cost))
 	{
 		aiu_hold_take_back(charges, amounts, n);

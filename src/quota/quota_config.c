@@ -55,7 +55,7 @@ static LocalTransactionId replaced_in = InvalidLocalTransactionId;
 static const char defs_query[] =
 "SELECT q.quota, q.epoch, q.name, q.metric, q.unit, q.currency, q.\"limit\", q.\"window\", q.window_length, q.sliding,"
 "       q.time_zone, q.thresholds, q.action, q.degrade_to, q.reroute_to, q.unpriced, q.exempt_free, q.notify,"
-"       q.published_at, q.published_boundary, q.wallet, q.per, q.tag, q.tag_value,"
+"       q.published_at, q.published_boundary, q.pruned_to, q.wallet, q.per, q.tag, q.tag_value,"
 "       q.api_key, q.key_class, q.team, q.cost_center, q.project, q.customer, q.plan_tier, q.user_id,"
 "       q.environment, q.workflow, q.job_id, q.provider, q.model, q.endpoint"
 "  FROM aiusage.quota AS q"
@@ -66,7 +66,7 @@ enum
 {
 	COL_QUOTA = 1, COL_EPOCH, COL_NAME, COL_METRIC, COL_UNIT, COL_CURRENCY, COL_LIMIT, COL_WINDOW, COL_WINDOW_LENGTH,
 	COL_SLIDING, COL_TIME_ZONE, COL_THRESHOLDS, COL_ACTION, COL_DEGRADE_TO, COL_REROUTE_TO, COL_UNPRICED, COL_EXEMPT_FREE,
-	COL_NOTIFY, COL_PUBLISHED_AT, COL_PUBLISHED_BOUNDARY, COL_WALLET, COL_PER, COL_TAG, COL_TAG_VALUE,
+	COL_NOTIFY, COL_PUBLISHED_AT, COL_PUBLISHED_BOUNDARY, COL_PRUNED_TO, COL_WALLET, COL_PER, COL_TAG, COL_TAG_VALUE,
 	COL_SCOPE					/* of the first dimension; the others follow in their order */
 };
 
@@ -312,6 +312,8 @@ load_def(uint64 row, MemoryContext context, AiuQuotaSet *set)
 	d = column(row, COL_PUBLISHED_BOUNDARY, &isnull);
 	/* while it is being published nobody else can book */
 	def->published_boundary = isnull ? PG_INT64_MAX : DatumGetInt64(d);
+	d = column(row, COL_PRUNED_TO, &isnull);
+	def->kept_from = isnull ? DT_NOBEGIN : DatumGetTimestampTz(d);
 	load_match(def, row, context, set);
 	return def;
 }

@@ -240,6 +240,17 @@ aiu_quota_deny_not_loaded(const AiuCharge *charge, const char *subject, bool ful
 }
 
 void
+aiu_quota_deny_clock(const AiuCharge *charge)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_AIU_NOT_LOADED),
+			 errmsg("limit \"%s\" cannot be checked: the server's clock is behind its publication", charge->def->name),
+			 errdetail("It was published or rebuilt at %s; of windows that had ended by then nothing is kept.",
+					   pstrdup(timestamptz_to_str(charge->def->kept_from))),
+			 errhint("See to the server's clock. If it is right now, aiusage.rebuild_quota() counts the limit anew.")));
+}
+
+void
 aiu_quota_deny_not_preloaded(const AiuCharge *charge)
 {
 	ereport(ERROR,

@@ -287,6 +287,7 @@ pg_noreturn extern void aiu_quota_deny(const AiuCharge *charge, const AiuLabel *
 										 const AiuRefusal *refusal, TimestampTz now);
 pg_noreturn extern void aiu_quota_deny_uncheckable(const AiuCharge *charge, const AiuQuotaFacts *facts,
 												   const char *subject);
+pg_noreturn extern void aiu_quota_deny_clock(const AiuCharge *charge);
 pg_noreturn extern void aiu_quota_deny_not_loaded(const AiuCharge *charge, const char *subject, bool full);
 pg_noreturn extern void aiu_quota_deny_not_preloaded(const AiuCharge *charge);
 /* Is the row in the ledger already?  Then it is a replay. */

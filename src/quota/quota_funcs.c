@@ -49,6 +49,7 @@ typedef struct StateLabels
 	Oid			usage;
 	Oid			outcome;
 	Oid			exempt;
+	AiuReader  *reader;			/* who asks */
 } StateLabels;
 
 static Oid
@@ -59,14 +60,14 @@ state_label(FunctionCallInfo fcinfo, int arg, const char *label)
 						   CStringGetDatum(label));
 }
 
-static const StateLabels *
+static StateLabels *
 state_labels(FunctionCallInfo fcinfo)
 {
 	StateLabels *labels = fcinfo->flinfo->fn_extra;
 
 	if (labels == NULL)
 	{
-		labels = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(StateLabels));
+		labels = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(StateLabels));
 		labels->success = state_label(fcinfo, ARG_STATUS, "success");
 		labels->usage = state_label(fcinfo, ARG_KIND, "usage");
 		labels->outcome = state_label(fcinfo, ARG_KIND, "outcome");
@@ -139,6 +140,61 @@ subject_datum(const uint64 subject[2])
 }
 
 /*
+ * What a limit's scope or, where that is silent, the subject's labels say of a
+ * dimension.  by_dim: the labels are a request's, one a dimension.
+ */
+static AiuLabel
+label_of_dim(const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool by_dim, AiuQuotaDim dim)
+{
+	const struct AiuQuotaMatch *match = def->match;
+	AiuLabel	none = {NULL, 0};
+	int			i;
+
+	for (i = 0; i < match->nterms; i++)
+	{
+		if (match->terms[i].dim == dim)
+			return match->terms[i].value;
+	}
+	for (i = 0; i < match->nper; i++)
+	{
+		if (match->per[i] == dim && (by_dim || i < nlabels))
+			return labels[by_dim ? dim : i];
+	}
+	return none;
+}
+
+/*
+ * Is the reader shown this counter by quota_state?  A view's functions can be
+ * called by whoever reads it, so what they answer is filtered as the view is.
+ */
+static bool
+caller_sees(AiuReader *reader, const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool by_dim)
+{
+	AiuLabel	team = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_TEAM);
+	AiuLabel	cost_center = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_COST_CENTER);
+	AiuLabel	customer = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_CUSTOMER);
+	AiuLabel	key = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_API_KEY);
+
+	return aiu_access_sees(reader, &team, &cost_center, &customer, &key);
+}
+
+/* May some of the limit's counters be one reader's, others another's? */
+static bool
+is_kept_apart(const AiuQuotaDef *def)
+{
+	int			i;
+
+	for (i = 0; i < def->match->nper; i++)
+	{
+		AiuQuotaDim dim = def->match->per[i];
+
+		if (dim == AIU_DIM_TEAM || dim == AIU_DIM_COST_CENTER || dim == AIU_DIM_CUSTOMER || dim == AIU_DIM_API_KEY)
+			return true;
+	}
+	return false;
+}
+
+/*
  * quota_charges(only int, api_key text, ..., OUT quota int, OUT subject uuid, OUT window_start bigint,
  *				 OUT starts_at timestamptz, OUT ends_at timestamptz, OUT amount numeric, OUT uncheckable boolean,
  *				 OUT labels text[])
@@ -149,6 +205,7 @@ aiu_sql_quota_charges(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	AiuQuotaFacts facts;
 	AiuCharge	charges[AIU_QUOTA_MAX];
+	AiuReader  *reader = NULL;
 	int			ncharges = 0;
 	int			i;
 
@@ -165,6 +222,21 @@ aiu_sql_quota_charges(PG_FUNCTION_ARGS)
 		if (def != NULL && aiu_quota_charge_of(def, &facts, &charges[0]))
 			ncharges = 1;
 	}
+	if (ncharges > 0)
+	{
+		StateLabels *known = state_labels(fcinfo);
+
+		reader = known->reader = aiu_access_reader(known->reader, fcinfo->flinfo->fn_mcxt);
+	}
+	if (reader != NULL && !reader->all)
+	{
+		/* what is asked of the books may move labels that are caches' */
+		for (i = 0; i < AIU_DIM_LABELS; i++)
+		{
+			if (facts.dims[i].s != NULL)
+				facts.dims[i].s = pnstrdup(facts.dims[i].s, facts.dims[i].len);
+		}
+	}
 	for (i = 0; i < ncharges; i++)
 	{
 		const AiuCharge *c = &charges[i];
@@ -174,6 +246,8 @@ aiu_sql_quota_charges(PG_FUNCTION_ARGS)
 		Datum		values[8];
 		bool		nulls[8] = {false};
 
+		if (!caller_sees(reader, c->def, facts.dims, AIU_DIM_LABELS, true))
+			continue;
 		aiu_quota_charge_window(c->def, &facts, &window, &starts, &ends);
 		values[0] = Int32GetDatum(c->def->quota);
 		values[1] = subject_datum(c->subject);
@@ -204,6 +278,9 @@ aiu_sql_quota_window(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || def == NULL ||
 		(def->window == AIU_WINDOW_PERIOD && PG_ARGISNULL(2)))
+		PG_RETURN_NULL();
+	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
+	if (!is_kept_apart(def) && !caller_sees(fcinfo->flinfo->fn_extra, def, NULL, 0, false))
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -286,32 +363,11 @@ aiu_sql_quota_read_counter(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	tupdesc = BlessTupleDesc(tupdesc);
 	evicted.window_is_over = true;	/* whatever memory knows: all of the tail */
-	aiu_quota_read_counter(&charge, &evicted, &used, charge.def->sliding ? ring : NULL, &held, &alerted);
+	aiu_quota_read_counter(&charge, &evicted, &used, charge.def->sliding ? ring : NULL, NULL, &held, &alerted);
 	values[0] = NumericGetDatum(aiu_scaled_to_numeric(used, AIU_QUOTA_DECIMALS));
 	values[1] = NumericGetDatum(aiu_scaled_to_numeric(held, AIU_QUOTA_DECIMALS));
 	values[2] = Int32GetDatum((int32) alerted);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
-}
-
-/* What a limit's scope or, where that is silent, the subject's labels say of a dimension. */
-static AiuLabel
-label_of_dim(const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, AiuQuotaDim dim)
-{
-	const struct AiuQuotaMatch *match = def->match;
-	AiuLabel	none = {NULL, 0};
-	int			i;
-
-	for (i = 0; i < match->nterms; i++)
-	{
-		if (match->terms[i].dim == dim)
-			return match->terms[i].value;
-	}
-	for (i = 0; i < match->nper && i < nlabels; i++)
-	{
-		if (match->per[i] == dim)
-			return labels[i];
-	}
-	return none;
 }
 
 /*
@@ -328,20 +384,12 @@ aiu_sql_quota_held(PG_FUNCTION_ARGS)
 	int			n = array_labels(PG_GETARG_ARRAYTYPE_P(1), labels);
 	int64		window = PG_GETARG_INT64(2);
 	const AiuQuotaDef *def = aiu_quota_def(PG_GETARG_INT32(0));
-	AiuLabel	team;
-	AiuLabel	cost_center;
-	AiuLabel	customer;
-	AiuLabel	key;
 	uint64		subject[2];
 
 	if (def == NULL)
 		PG_RETURN_NULL();
-	team = label_of_dim(def, labels, n, AIU_DIM_TEAM);
-	cost_center = label_of_dim(def, labels, n, AIU_DIM_COST_CENTER);
-	customer = label_of_dim(def, labels, n, AIU_DIM_CUSTOMER);
-	key = label_of_dim(def, labels, n, AIU_DIM_API_KEY);
 	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
-	if (!aiu_access_sees(fcinfo->flinfo->fn_extra, &team, &cost_center, &customer, &key))
+	if (!caller_sees(fcinfo->flinfo->fn_extra, def, labels, n, false))
 		PG_RETURN_NULL();
 	aiu_quota_subject_of_labels(def->quota, def->epoch, n, labels, subject);
 	PG_RETURN_DATUM(NumericGetDatum(aiu_scaled_to_numeric(aiu_quota_held(def->quota, subject, window), AIU_QUOTA_DECIMALS)));

@@ -246,6 +246,9 @@ restore_hold(HeapTuple tuple, TupleDesc desc, Oid books)
 	hold.books = books;
 	hold.created_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 2, &isnull));
 	hold.expires_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 3, &isnull));
+	/* its ttl may have been given later: then it is not known for how long */
+	hold.given_at = hold.created_at;
+	aiu_hold_obey_clock(&hold, GetCurrentTimestamp());
 	hold.durable = true;
 	hold.cost = -1;
 	for (i = 0; i < AIU_HOLD_NTERMS; i++)

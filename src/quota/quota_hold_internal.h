@@ -61,6 +61,7 @@ typedef struct AiuHold
 	int32		next;			/* in the chain, or the free list; -1: last */
 	TimestampTz created_at;
 	TimestampTz expires_at;
+	TimestampTz given_at;		/* when it was given its ttl, at last */
 	VirtualTransactionId claimant;	/* the open transaction that has it; invalid: none */
 	bool		closing;		/* the claimant settles or releases it */
 	bool		drawing;		/* the claimant draws on it */
@@ -89,6 +90,7 @@ typedef struct AiuHoldTable
 	int32		nfree;
 	ConditionVariable loaded;
 	pg_atomic_uint64 next_expiry;	/* no open hold expires before */
+	pg_atomic_uint64 latest;		/* nor was one given its ttl after; a clock that is behind it was set back */
 	pg_atomic_uint32 next_nonce;	/* ids of one millisecond differ in it */
 	uint64		swept;			/* expired holds so far; the table's lock */
 	AiuHoldBooks books[AIU_HOLD_BOOKS];
@@ -117,7 +119,7 @@ extern bool aiu_hold_close(int32 index, const pg_uuid_t *id, bool tombstone);
 extern void aiu_hold_draw(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts);
 /* Add to, or (negative) take back from, a hold what an extension held; counters: of its counters too. */
 extern bool aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts, bool counters,
-						  TimestampTz expires_at, int128 cost);
+						  TimestampTz given_at, TimestampTz expires_at, int128 cost);
 
 typedef enum AiuHoldClaim
 {
@@ -139,6 +141,8 @@ extern void aiu_hold_set_closing(int32 index, const pg_uuid_t *id, bool closing)
 extern void aiu_hold_set_drawing(int32 index, const pg_uuid_t *id);
 /* What an extension held for a hold that was gone then. */
 extern void aiu_hold_take_back(const AiuCharge *charges, const int128 *amounts, int ncharges);
+/* A hold of which the clock says that it is yet to be made: its time to live counts from now. */
+extern void aiu_hold_obey_clock(AiuHold *hold, TimestampTz now);
 /* Free what has expired; cheap when nothing has. */
 extern int	aiu_hold_sweep(TimestampTz now);
 /* A counter is being loaded: holds that were read from the books take it for theirs. */

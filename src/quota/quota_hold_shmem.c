@@ -65,6 +65,7 @@ aiu_hold_attach_memory(char *memory, bool fresh, int tranche)
 	LWLockInitialize(&aiu_hold_table->lock, tranche);
 	ConditionVariableInit(&aiu_hold_table->loaded);
 	pg_atomic_init_u64(&aiu_hold_table->next_expiry, NEVER);
+	pg_atomic_init_u64(&aiu_hold_table->latest, 0);
 	pg_atomic_init_u32(&aiu_hold_table->next_nonce, (uint32) GetCurrentTimestamp());
 	for (i = 0; i < AIU_HOLD_PARTITIONS; i++)
 		LWLockInitialize(&aiu_hold_table->partitions[i].lock, tranche);
@@ -131,13 +132,26 @@ aiu_hold_give_back(int32 index)
 }
 
 static void
-note_expiry(TimestampTz at)
+note_expiry(const AiuHold *hold)
 {
 	uint64		present = pg_atomic_read_u64(&aiu_hold_table->next_expiry);
 
-	while ((int64) present > at &&
-		   !pg_atomic_compare_exchange_u64(&aiu_hold_table->next_expiry, &present, (uint64) at))
+	while ((int64) present > hold->expires_at &&
+		   !pg_atomic_compare_exchange_u64(&aiu_hold_table->next_expiry, &present, (uint64) hold->expires_at))
 		;
+	present = pg_atomic_read_u64(&aiu_hold_table->latest);
+	while ((int64) present < hold->given_at &&
+		   !pg_atomic_compare_exchange_u64(&aiu_hold_table->latest, &present, (uint64) hold->given_at))
+		;
+}
+
+void
+aiu_hold_obey_clock(AiuHold *hold, TimestampTz now)
+{
+	if (likely(hold->given_at <= now))
+		return;
+	hold->expires_at -= hold->given_at - now;
+	hold->given_at = now;
 }
 
 /* The partition's lock is held. */
@@ -245,7 +259,7 @@ aiu_hold_link(int32 index)
 		hold->status = AIU_HOLD_OPEN;
 		hold->next = *chain(hash);
 		*chain(hash) = index;
-		note_expiry(hold->expires_at);
+		note_expiry(hold);
 	}
 	LWLockRelease(lock);
 	if (!fresh)
@@ -392,7 +406,7 @@ aiu_hold_closed_here(const pg_uuid_t *id)
 
 bool
 aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namounts, bool counters,
-			  TimestampTz expires_at, int128 cost)
+			  TimestampTz given_at, TimestampTz expires_at, int128 cost)
 {
 	LWLock	   *lock = partition_lock(hash_id(id));
 	bool		ours;
@@ -414,10 +428,11 @@ aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namou
 			if (counters && charge->counter >= 0 && amount != 0)
 				change_held(charge->counter, amount, 0);
 		}
+		hold->given_at = given_at;
 		hold->expires_at = expires_at;
 		hold->cost = cost;
 		/* an extension that is taken back expires as before */
-		note_expiry(expires_at);
+		note_expiry(hold);
 	}
 	LWLockRelease(lock);
 	return ours;
@@ -426,14 +441,16 @@ aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namou
 int
 aiu_hold_sweep(TimestampTz now)
 {
-	TimestampTz next = NEVER;
 	int			swept = 0;
 	int32		i;
 
-	if ((int64) pg_atomic_read_u64(&aiu_hold_table->next_expiry) > now)
+	/* a clock that was set back says that holds were made later than now: they are not to live the longer for it */
+	if ((int64) pg_atomic_read_u64(&aiu_hold_table->next_expiry) > now &&
+		(int64) pg_atomic_read_u64(&aiu_hold_table->latest) <= now)
 		return 0;
-	/* holds that are linked from here on lower it themselves */
+	/* holds that are linked from here on change these themselves */
 	pg_atomic_write_u64(&aiu_hold_table->next_expiry, (uint64) NEVER);
+	pg_atomic_write_u64(&aiu_hold_table->latest, 0);
 
 	for (i = 0; i < aiu_hold_table->nholds; i++)
 	{
@@ -450,6 +467,7 @@ aiu_hold_sweep(TimestampTz now)
 		LWLockAcquire(lock, LW_EXCLUSIVE);
 		if (hold->status != AIU_HOLD_FREE && memcmp(&hold->id, &id, UUID_LEN) == 0)
 		{
+			aiu_hold_obey_clock(hold, now);
 			/* one that was closed keeps its place until then, too */
 			if (hold->expires_at <= now)
 			{
@@ -458,7 +476,7 @@ aiu_hold_sweep(TimestampTz now)
 				done = true;
 			}
 			else
-				next = Min(next, hold->expires_at);
+				note_expiry(hold);
 		}
 		LWLockRelease(lock);
 		if (done)
@@ -467,8 +485,6 @@ aiu_hold_sweep(TimestampTz now)
 			swept++;
 		}
 	}
-	note_expiry(next);
-
 	LWLockAcquire(&aiu_hold_table->lock, LW_EXCLUSIVE);
 	aiu_hold_table->swept += swept;
 	LWLockRelease(&aiu_hold_table->lock);

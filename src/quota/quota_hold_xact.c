@@ -36,7 +36,8 @@ typedef struct HoldNote
 	int32		level;
 	uint8		namounts;
 	pg_uuid_t	id;
-	TimestampTz expires_at;		/* of EXTEND: as it was before */
+	TimestampTz given_at;		/* of EXTEND: as it was before */
+	TimestampTz expires_at;
 	int128		cost;
 	int128		amounts[AIU_QUOTA_MAX];
 } HoldNote;
@@ -92,6 +93,7 @@ void
 aiu_hold_note_extension(int32 index, const AiuHold *before, const int128 *amounts, int namounts)
 {
 	aiu_hold_note(AIU_DEED_EXTEND, index, &before->id, amounts, namounts);
+	notes[nnotes - 1].given_at = before->given_at;
 	notes[nnotes - 1].expires_at = before->expires_at;
 	notes[nnotes - 1].cost = before->cost;
 }
@@ -164,7 +166,8 @@ undo(const HoldNote *note)
 		case AIU_DEED_EXTEND:
 			for (i = 0; i < note->namounts; i++)
 				back[i] = -note->amounts[i];
-			(void) aiu_hold_grow(note->index, &note->id, back, note->namounts, true, note->expires_at, note->cost);
+			(void) aiu_hold_grow(note->index, &note->id, back, note->namounts, true,
+								 note->given_at, note->expires_at, note->cost);
 			break;
 		case AIU_DEED_DRAW:
 			break;

@@ -102,6 +102,7 @@ typedef struct AiuQuotaDef
 	int			nthresholds;
 	int16		thresholds[AIU_QUOTA_THRESHOLDS];	/* percent, ascending */
 	TimestampTz published_at;
+	TimestampTz kept_from;		/* windows that ended by then are not in the books */
 	int64		published_boundary;	/* rows of a smaller txid were booked before it was known */
 	const char *degrade_to;
 	const char *reroute_to;
@@ -190,12 +191,12 @@ typedef struct AiuQuotaEvicted
  * What the books say of one counter, read under one fresh snapshot as their
  * owner.  Rows of the own transaction are left out: they are reserved.  ring
  * (AIU_QUOTA_RING + 1 sums, ring[i] of the sub-bucket that is i sub-buckets
- * before charge->window; what is later counts in ring[0]) only for sliding
- * windows, where *used is their sum; NULL otherwise.  alerted: bit i for
+ * before *head: charge->window, or the latest with a use when that is later)
+ * only for sliding windows, where *used is their sum; NULL otherwise.  alerted: bit i for
  * thresholds[i], AIU_ALERT_OVER for a row that was booked above the limit.
  */
 extern void aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
-								   int128 *used, int128 *ring, int128 *held, uint32 *alerted);
+								   int128 *used, int128 *ring, int64 *head, int128 *held, uint32 *alerted);
 
 /* Bit of `alerted` beside those of the thresholds. */
 #define AIU_ALERT_OVER			(1 << AIU_QUOTA_THRESHOLDS)

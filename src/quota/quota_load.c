@@ -36,6 +36,7 @@ typedef struct Books
 	int128		used;
 	int128		held;
 	int128		ring[AIU_RING_SIZE];
+	int64		head;			/* of the ring: the start of its latest sub-bucket */
 	uint32		alerted;
 } Books;
 
@@ -108,7 +109,7 @@ read_books(const AiuCharge *charge, TimestampTz deadline, Books *books)
 		{
 			look_at_evicted(charge, &evicted);
 			memset(books, 0, sizeof(*books));
-			aiu_quota_read_counter(charge, &evicted, &books->used, charge->def->sliding ? books->ring : NULL,
+			aiu_quota_read_counter(charge, &evicted, &books->used, charge->def->sliding ? books->ring : NULL, &books->head,
 								   &books->held, &books->alerted);
 			count_uncounted(&running, &after);
 			if (running == 0 && after == before)
@@ -138,7 +139,7 @@ set_ready(AiuCounter *counter, const AiuCharge *charge, const Books *books)
 	{
 		int			i;
 
-		counter->ring_head = aiu_charge_bucket(charge);
+		counter->ring_head = aiu_charge_bucket(charge) + (books->head - charge->window) / charge->def->sub_usec;
 		counter->alert_epoch = counter->ring_head / AIU_QUOTA_RING;
 		for (i = 0; i < AIU_RING_SIZE; i++)
 			counter->ring[aiu_ring_slot(counter->ring_head - i)] = books->ring[i];

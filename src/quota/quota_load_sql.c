@@ -80,7 +80,7 @@ kept_plan(SPIPlanPtr *plan, const char *query, int nargs, Oid *argtypes)
 
 void
 aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
-					   int128 *used, int128 *ring, int128 *held, uint32 *alerted)
+					   int128 *used, int128 *ring, int64 *head, int128 *held, uint32 *alerted)
 {
 	Oid			counter_types[7] = {INT4OID, UUIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
 	Oid			alerts_types[4] = {INT4OID, UUIDOID, INT8OID, INT8OID};
@@ -112,6 +112,13 @@ aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
 	aiu_owner_spi_begin(&save);
 	if (SPI_execute_plan(kept_plan(&counter_plan, counter_query, 7, counter_types), args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a counter");
+	/* a ring ends with the latest use, also when that is later than now: the clock was set back */
+	for (row = 0; row < SPI_processed && ring != NULL; row++)
+	{
+		bool		isnull;
+
+		window = Max(window, DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)));
+	}
 	for (row = 0; row < SPI_processed; row++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[row];
@@ -120,15 +127,19 @@ aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
 		int64		start = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
 		int128		sum;
 
+		if (ring != NULL && (window - start) / sub_usec > AIU_QUOTA_RING)
+			continue;
 		if (aiu_numeric_to_scaled(DatumGetNumeric(SPI_getbinval(tuple, desc, 2, &isnull)), AIU_QUOTA_DECIMALS, &sum) != AIU_DEC_OK ||
 			!aiu_add128(*used, sum, used))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("the usage of limit \"%s\" is out of range", def->name)));
 		if (ring != NULL)
-			ring[start > window ? 0 : (window - start) / sub_usec] += sum;
+			ring[(window - start) / sub_usec] += sum;
 	}
 
+	if (head != NULL)
+		*head = window;
 	/* a sliding window never ends: its alerts are of sub-buckets in it */
 	args[3] = Int64GetDatum(window);
 	{

@@ -304,6 +304,22 @@ unlock_counters(const AiuCharge *charges, const uint8 *order, int n)
 	}
 }
 
+/*
+ * A ring that is ahead of the clock, by so much that it does not reach back to
+ * now: the clock has been set back.  What was used before the clock had been
+ * ahead is in the ring no more, so nobody knows what is left.
+ */
+static bool
+ring_is_ahead(const AiuCounter *counter, const AiuCharge *charge)
+{
+	int64		oldest = counter->ring_head - AIU_QUOTA_RING;
+	int64		bucket = aiu_charge_bucket(charge);
+
+	/* a row may be old for its statement took long */
+	return bucket < oldest &&
+		charge->window + (oldest - bucket) * charge->def->sub_usec > GetCurrentTimestamp();
+}
+
 /* Do all fit?  Locked. */
 static AiuReserveResult
 check_all(const AiuCharge *charges, const uint8 *order, int n, const int128 *limits, AiuQuotaMode mode,
@@ -331,6 +347,9 @@ check_all(const AiuCharge *charges, const uint8 *order, int n, const int128 *lim
 		if (counter->sliding)
 			aiu_counter_advance(counter, aiu_charge_bucket(charge));
 		one = check(counter, charge, limits[order[k]], mode);
+		if (unlikely(counter->sliding && one == AIU_RESERVED && charge->amount > 0 && mode == AIU_QUOTA_CHECK &&
+					 aiu_quota_refuses(charge->def) && ring_is_ahead(counter, charge)))
+			one = AIU_REFUSED;
 		if (likely(one == AIU_RESERVED))
 			continue;
 		/* of several that refuse, the one that will do so longest is told */

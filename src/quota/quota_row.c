@@ -151,6 +151,9 @@ aiu_quota_place(AiuCharge *charges, int ncharges, int index, AiuQuotaMode mode, 
 		charge->counter = -1;
 		return true;
 	}
+	/* a window of now that was over when the limit was published: the clock was set back */
+	if (unlikely(charge->window_ends <= charge->def->kept_from) && !must_book)
+		aiu_quota_deny_clock(charge);
 	*where = AIU_PLACE_COUNTER;
 	for (;;)
 	{
