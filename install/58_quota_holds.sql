@@ -3,19 +3,46 @@
  * gateways; the functions read the books as their owner.
  */
 
+-- A type with a name: what a function's own columns would be is looked up anew by every call, twice.
+CREATE TYPE aiusage.admission AS (
+	decision text,
+	model text,
+	route text,
+	hold_id uuid,
+	estimated_cost numeric,
+	currency text,
+	remaining numeric,
+	resets_at timestamptz,
+	retry_after interval,
+	http_status int,
+	quota text,
+	message text
+);
+COMMENT ON TYPE aiusage.admission IS 'What admit() and extend_hold() answer';
+COMMENT ON COLUMN aiusage.admission.decision IS 'allow, degrade, reroute, throttle, approve or deny; never NULL';
+COMMENT ON COLUMN aiusage.admission.model IS 'The model to use: what was asked for, or with degrade the cheaper one';
+COMMENT ON COLUMN aiusage.admission.route IS 'With reroute, the route to ask again for; else NULL';
+COMMENT ON COLUMN aiusage.admission.hold_id IS 'The hold that keeps the room; NULL when there is none';
+COMMENT ON COLUMN aiusage.admission.estimated_cost IS 'What the worst case costs, in currency; NULL without a price';
+COMMENT ON COLUMN aiusage.admission.currency IS 'Currency of estimated_cost; NULL without a price';
+COMMENT ON COLUMN aiusage.admission.remaining IS 'What is left of the limit in quota, in its currency or unit; NULL when no limit applies';
+COMMENT ON COLUMN aiusage.admission.resets_at IS 'When there is room again in that limit, or its window ends; NULL: never';
+COMMENT ON COLUMN aiusage.admission.retry_after IS 'How long to wait, when it is refused and waiting helps; else NULL';
+COMMENT ON COLUMN aiusage.admission.http_status IS '200, 402, 403, 422 or 429';
+COMMENT ON COLUMN aiusage.admission.quota IS 'The limit that refuses, or is nearest to its end; NULL when none applies';
+COMMENT ON COLUMN aiusage.admission.message IS 'Why it is refused or degraded, in a sentence; NULL when it is allowed';
+
 CREATE FUNCTION aiusage.admit(api_key text, provider text, model text, usage aiusage.usage, operation_id text DEFAULT NULL,
 		service_tier text DEFAULT NULL, endpoint text DEFAULT NULL, region text DEFAULT NULL, customer text DEFAULT NULL,
 		user_id text DEFAULT NULL, workflow text DEFAULT NULL, ttl interval DEFAULT '10 minutes', durable boolean DEFAULT true)
-	RETURNS TABLE (decision text, model text, route text, hold_id uuid, estimated_cost numeric, currency text,
-		remaining numeric, resets_at timestamptz, retry_after interval, http_status int, quota text, message text)
-	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+	RETURNS aiusage.admission
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_admit';
 COMMENT ON FUNCTION aiusage.admit(text, text, text, aiusage.usage, text, text, text, text, text, text, text, interval, boolean) IS 'May this request be made? usage is its worst case. decision: allow; degrade (model is the cheaper one to use); reroute (route is the one to use, ask again for it); throttle or deny (retry_after says when, NULL: not by waiting); approve (more needs an approval). With allow and degrade, hold_id keeps the room until it is booked, released, or ttl (at most 7 days) is over; durable => false keeps it in memory only, without WAL. estimated_cost in currency, NULL without a price; remaining of the limit named in quota, in its currency or unit; http_status 200, 402, 403, 422 or 429. Errors: UA422 a missing or bad argument; UA503 not preloaded, counters or holds full or not loaded; 25006 on a standby; 0A000 at PREPARE TRANSACTION';
 
 CREATE FUNCTION aiusage.extend_hold(hold_id uuid, usage aiusage.usage)
-	RETURNS TABLE (decision text, model text, route text, hold_id uuid, estimated_cost numeric, currency text,
-		remaining numeric, resets_at timestamptz, retry_after interval, http_status int, quota text, message text)
-	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+	RETURNS aiusage.admission
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_extend_hold';
 COMMENT ON FUNCTION aiusage.extend_hold(uuid, aiusage.usage) IS 'Makes a hold as large as usage, the worst case of the whole request by now, and gives it its ttl anew; for long streams. It never shrinks. Answers as admit() does; refused, the hold stays as it was. Errors: UA404 the hold is not open; UA422; UA503; 25006 on a standby';
 

@@ -18,9 +18,12 @@
 
 #include "access/htup_details.h"
 #include "funcapi.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 #include "utils/uuid.h"
 
 #include "attribution/attribution.h"
@@ -223,19 +226,33 @@ interval_of(int64 usec)
 	return result;
 }
 
+/* aiusage.admission, from the type cache: get_call_result_type() would copy it. */
+static TupleDesc
+answer_type(FunctionCallInfo fcinfo)
+{
+	Node	   *expr = fcinfo->flinfo->fn_expr;
+	Oid			type = expr != NULL ? exprType(expr) : get_func_rettype(fcinfo->flinfo->fn_oid);
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(type, -1);
+
+	if (tupdesc->natts != ANSWER_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("type %s does not have the columns of this version of aiusage", format_type_be(type)),
+				 errhint("After an upgrade run ALTER EXTENSION aiusage UPDATE.")));
+	return tupdesc;
+}
+
 static Datum
 answer(FunctionCallInfo fcinfo, const Request *request, const AiuVerdict *verdict, const pg_uuid_t *hold,
 	   bool priced, const AiuPriceResult *price)
 {
-	TupleDesc	tupdesc;
+	TupleDesc	tupdesc = answer_type(fcinfo);
+	HeapTuple	tuple;
 	Datum		values[ANSWER_COLUMNS];
 	bool		nulls[ANSWER_COLUMNS] = {false};
 	const AiuLabel *model = &request->terms[TERM_MODEL];
 	int64		wait = TIMESTAMP_NOT_FINITE(verdict->resets_at) ? -1 : Max(verdict->resets_at - GetCurrentTimestamp(), 0);
 	bool		refused = verdict->kind != AIU_VERDICT_ALLOW && verdict->kind != AIU_VERDICT_DEGRADE;
-
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 
 	values[0] = CStringGetTextDatum(decisions[verdict->kind]);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(model->s, model->len));
@@ -264,7 +281,9 @@ answer(FunctionCallInfo fcinfo, const Request *request, const AiuVerdict *verdic
 	values[10] = nulls[10] ? (Datum) 0 : CStringGetTextDatum(verdict->quota);
 	nulls[11] = verdict->message == NULL;
 	values[11] = nulls[11] ? (Datum) 0 : CStringGetTextDatum(verdict->message);
-	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
+	tuple = heap_form_tuple(tupdesc, values, nulls);
+	ReleaseTupleDesc(tupdesc);
+	return HeapTupleGetDatum(tuple);
 }
 
 static TimestampTz

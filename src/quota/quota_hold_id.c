@@ -11,7 +11,11 @@
  *		12 bits		count
  *		 2 bits		variant
  *		14 bits		count
- *		48 bits		HMAC-SHA256 (secret of the books; the 80 bits before, api key), cut
+ *		48 bits		SipHash-2-4 (key of the books; the 80 bits before, api key), cut
+ *
+ * SipHash is made for this: a short message, and nobody who makes ids up knows
+ * the key.  What HMAC-SHA256 would add is lost by the cut anyway, and it takes a
+ * third of what admission takes.  The key comes from the secret by HMAC-SHA256, once a backend.
  *
  * The count tells ids of one millisecond apart; that it can be guessed does not
  * matter, for the code cannot.  The secret is aiusage.books.hold_secret, which nobody but the books' owner
@@ -34,6 +38,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/owner.h"
+#include "common/siphash.h"
 #include "quota/quota_hold_internal.h"
 
 #define SECRET_LEN		32
@@ -45,8 +50,27 @@
 
 /*---- Local variables ----*/
 
-static uint8 secret[SECRET_LEN];
+static uint8 mac_key[AIU_SIPHASH_KEY_LEN];
 static uint64 secret_generation = 0;
+
+static void
+derive_key(const uint8 *secret)
+{
+	static const uint8 purpose[] = "aiusage hold";
+	pg_hmac_ctx *ctx = pg_hmac_create(PG_SHA256);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+
+	if (ctx == NULL ||
+		pg_hmac_init(ctx, secret, SECRET_LEN) < 0 ||
+		pg_hmac_update(ctx, purpose, sizeof(purpose)) < 0 ||
+		pg_hmac_final(ctx, digest, sizeof(digest)) < 0)
+	{
+		pg_hmac_free(ctx);
+		elog(ERROR, "could not compute the key of hold ids");
+	}
+	pg_hmac_free(ctx);
+	memcpy(mac_key, digest, sizeof(mac_key));
+}
 
 static void
 load_secret(void)
@@ -70,7 +94,7 @@ load_secret(void)
 
 			if (VARSIZE_ANY_EXHDR(b) == SECRET_LEN)
 			{
-				memcpy(secret, VARDATA_ANY(b), SECRET_LEN);
+				derive_key((const uint8 *) VARDATA_ANY(b));
 				good = true;
 			}
 		}
@@ -87,22 +111,17 @@ load_secret(void)
 static void
 compute_mac(const uint8 *nonce, const AiuLabel *key, uint8 *mac)
 {
-	static const uint8 purpose[] = "aiusage hold";
-	pg_hmac_ctx *ctx = pg_hmac_create(PG_SHA256);
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	uint8		message[NONCE_LEN + AIU_LABEL_MAX];
+	uint64		code;
+	int			i;
 
-	if (ctx == NULL ||
-		pg_hmac_init(ctx, secret, SECRET_LEN) < 0 ||
-		pg_hmac_update(ctx, purpose, sizeof(purpose)) < 0 ||
-		pg_hmac_update(ctx, nonce, NONCE_LEN) < 0 ||
-		pg_hmac_update(ctx, (const uint8 *) key->s, key->len) < 0 ||
-		pg_hmac_final(ctx, digest, sizeof(digest)) < 0)
-	{
-		pg_hmac_free(ctx);
-		elog(ERROR, "could not compute the code of a hold id");
-	}
-	pg_hmac_free(ctx);
-	memcpy(mac, digest, MAC_LEN);
+	if (key->len > AIU_LABEL_MAX)
+		elog(ERROR, "the label of a hold's key has %d bytes", key->len);
+	memcpy(message, nonce, NONCE_LEN);
+	memcpy(message + NONCE_LEN, key->s, key->len);
+	code = aiu_siphash(mac_key, message, NONCE_LEN + key->len);
+	for (i = 0; i < MAC_LEN; i++)
+		mac[i] = (uint8) (code >> (8 * i));
 }
 
 void
