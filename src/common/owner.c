@@ -19,7 +19,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -64,6 +66,38 @@ aiu_owner_spi_begin(AiuOwnerSpi *save)
 	become_owner(save);
 	PushActiveSnapshot(GetLatestSnapshot());
 	save->pushed_snapshot = true;
+}
+
+void
+aiu_owner_plain_planner(void)
+{
+	static const struct
+	{
+		const char *name;
+		const bool *setting;
+		bool		wanted;
+	}			switches[] =
+	{
+		{"jit", &jit_enabled, false},
+		{"enable_seqscan", &enable_seqscan, true},
+		{"enable_indexscan", &enable_indexscan, true},
+		{"enable_indexonlyscan", &enable_indexonlyscan, true},
+		{"enable_bitmapscan", &enable_bitmapscan, true},
+		{"enable_nestloop", &enable_nestloop, true},
+		{"enable_hashjoin", &enable_hashjoin, true},
+		{"enable_mergejoin", &enable_mergejoin, true},
+		{"enable_hashagg", &enable_hashagg, true},
+		{"enable_sort", &enable_sort, true},
+		{"enable_material", &enable_material, true},
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(switches); i++)
+	{
+		if (*switches[i].setting != switches[i].wanted)
+			(void) set_config_option(switches[i].name, switches[i].wanted ? "on" : "off", PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+	}
 }
 
 void

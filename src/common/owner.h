@@ -40,6 +40,9 @@ extern void aiu_owner_spi_begin_uncached(AiuOwnerSpi *save);
 extern void aiu_owner_spi_begin_write(AiuOwnerSpi *save);
 extern void aiu_owner_spi_end(AiuOwnerSpi *save);
 
+/* After a begin: plans do not depend on what the session has switched off or on, until the end. */
+extern void aiu_owner_plain_planner(void);
+
 /* The role that called, while we run as the owner; the current user otherwise. */
 extern Oid	aiu_owner_acting_role(void);
 

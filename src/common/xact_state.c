@@ -97,3 +97,9 @@ aiu_xact_usage_written(void)
 {
 	return usage_written;
 }
+
+bool
+aiu_xact_changed_sums(void)
+{
+	return folded || published;
+}

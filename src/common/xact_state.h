@@ -23,5 +23,7 @@ extern void aiu_xact_note_publish(void);
 extern void aiu_xact_note_fold(void);
 /* Has this transaction written usage? */
 extern bool aiu_xact_usage_written(void);
+/* Has it folded, published or rebuilt: does it see rollups and counters that may yet be undone? */
+extern bool aiu_xact_changed_sums(void);
 
 #endif							/* AIU_XACT_STATE_H */

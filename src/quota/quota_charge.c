@@ -192,11 +192,11 @@ too_many(const AiuQuotaDef **defs, int n)
 			 errhint("Retire some with aiusage.retire_quota(), or narrow their scopes.")));
 }
 
-int
-aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges)
+/* -1: too many limits apply; defs, of AIU_QUOTA_MAX + 1, are the first of them. */
+static int
+charges_of(const AiuQuotaFacts *facts, AiuCharge *charges, const AiuQuotaDef **defs)
 {
 	const AiuQuotaSet *set = aiu_quota_set();
-	const AiuQuotaDef *defs[AIU_QUOTA_MAX + 1];
 	const AiuQuotaPlan *plan;
 	int			n;
 	int			i;
@@ -223,9 +223,9 @@ aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges)
 		return ncharges;
 	}
 
-	n = aiu_quota_match(set, facts, defs, lengthof(defs));
+	n = aiu_quota_match(set, facts, defs, AIU_QUOTA_MAX + 1);
 	if (unlikely(n > AIU_QUOTA_MAX))
-		too_many(defs, lengthof(defs));
+		return -1;
 	for (i = 0; i < n; i++)
 	{
 		AiuCharge  *charge = &charges[ncharges];
@@ -238,6 +238,25 @@ aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges)
 		ncharges++;
 	}
 	return ncharges;
+}
+
+int
+aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges)
+{
+	const AiuQuotaDef *defs[AIU_QUOTA_MAX + 1];
+	int			ncharges = charges_of(facts, charges, defs);
+
+	if (unlikely(ncharges < 0))
+		too_many(defs, lengthof(defs));
+	return ncharges;
+}
+
+int
+aiu_quota_charges_if_few(const AiuQuotaFacts *facts, AiuCharge *charges)
+{
+	const AiuQuotaDef *defs[AIU_QUOTA_MAX + 1];
+
+	return charges_of(facts, charges, defs);
 }
 
 bool

@@ -300,6 +300,9 @@ load_def(uint64 row, MemoryContext context, AiuQuotaSet *set)
 	deconstruct_array(DatumGetArrayTypeP(d), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, &nulls, &n);
 	for (i = 0; i < n && i < AIU_QUOTA_THRESHOLDS; i++)
 		def->thresholds[def->nthresholds++] = (int16) DatumGetInt32(elements[i]);
+	def->alert_shape = 1;
+	for (i = 0; i < def->nthresholds; i++)
+		def->alert_shape = def->alert_shape * 1009 + def->thresholds[i];
 
 	def->action = (AiuQuotaAction) word(column_text(row, COL_ACTION, CurrentMemoryContext), actions, lengthof(actions), "action");
 	def->degrade_to = column_text(row, COL_DEGRADE_TO, context);

@@ -234,8 +234,6 @@ extern AiuReserveResult aiu_quota_reserve(AiuCharge *charges, int ncharges, cons
 extern bool aiu_quota_look(const AiuCharge *charge, int128 limit, AiuRefusal *seen);
 /* Under the counter's lock and version: move the ring's head to the sub-bucket. */
 extern void aiu_counter_advance(AiuCounter *counter, int64 bucket);
-/* A checksum of a definition's thresholds. */
-extern uint32 aiu_quota_alert_shape(const AiuQuotaDef *def);
 
 /* The smallest use that is at least this part of the limit. */
 static inline int128

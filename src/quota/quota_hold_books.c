@@ -281,6 +281,7 @@ restore_hold(HeapTuple tuple, TupleDesc desc, Oid books)
 		charge->total = charge->rest;
 	}
 
+	pg_atomic_write_u32(&aiu_hold_table->restored, 1);
 	index = aiu_hold_take(GetCurrentTimestamp());
 	if (index < 0)
 		return false;

@@ -92,6 +92,7 @@ typedef struct AiuHoldTable
 	pg_atomic_uint64 next_expiry;	/* no open hold expires before */
 	pg_atomic_uint64 latest;		/* nor was one given its ttl after; a clock that is behind it was set back */
 	pg_atomic_uint32 next_nonce;	/* ids of one millisecond differ in it */
+	pg_atomic_uint32 restored;	/* holds were read from the books since the start: some may wait for their counters */
 	uint64		swept;			/* expired holds so far; the table's lock */
 	AiuHoldBooks books[AIU_HOLD_BOOKS];
 	LWLockPadded partitions[AIU_HOLD_PARTITIONS];

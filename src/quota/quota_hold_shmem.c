@@ -66,6 +66,7 @@ aiu_hold_attach_memory(char *memory, bool fresh, int tranche)
 	ConditionVariableInit(&aiu_hold_table->loaded);
 	pg_atomic_init_u64(&aiu_hold_table->next_expiry, NEVER);
 	pg_atomic_init_u64(&aiu_hold_table->latest, 0);
+	pg_atomic_init_u32(&aiu_hold_table->restored, 0);
 	pg_atomic_init_u32(&aiu_hold_table->next_nonce, (uint32) GetCurrentTimestamp());
 	for (i = 0; i < AIU_HOLD_PARTITIONS; i++)
 		LWLockInitialize(&aiu_hold_table->partitions[i].lock, tranche);
@@ -503,6 +504,9 @@ aiu_hold_adopt(AiuCounter *counter)
 	int32		i;
 	int			c;
 
+	/* whoever loads a counter has read the holds of its books before, or has waited for the lock of who did */
+	if (likely(pg_atomic_read_u32(&aiu_hold_table->restored) == 0))
+		return;
 	for (i = 0; i < aiu_hold_table->nholds; i++)
 	{
 		AiuHold    *hold = &aiu_holds[i];

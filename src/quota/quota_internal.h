@@ -101,6 +101,7 @@ typedef struct AiuQuotaDef
 	bool		exempt_free;
 	int			nthresholds;
 	int16		thresholds[AIU_QUOTA_THRESHOLDS];	/* percent, ascending */
+	uint32		alert_shape;	/* a checksum of the thresholds */
 	TimestampTz published_at;
 	TimestampTz kept_from;		/* windows that ended by then are not in the books */
 	int64		published_boundary;	/* rows of a smaller txid were booked before it was known */
@@ -143,6 +144,8 @@ extern int128 aiu_quota_limit(const AiuQuotaDef *def, const uint64 subject[2], T
  * apply.
  */
 extern int	aiu_quota_charges(const AiuQuotaFacts *facts, AiuCharge *charges);
+/* The same; -1 instead of the error. */
+extern int	aiu_quota_charges_if_few(const AiuQuotaFacts *facts, AiuCharge *charges);
 /* The same of one limit only; false when it does not apply. */
 extern bool aiu_quota_charge_of(const AiuQuotaDef *def, const AiuQuotaFacts *facts, AiuCharge *charge);
 
@@ -187,6 +190,20 @@ typedef struct AiuQuotaEvicted
 	bool		window_is_over;
 } AiuQuotaEvicted;
 
+/* What a counter adds up to.  aiu_counter_sums_add() takes what is of its windows. */
+typedef struct AiuCounterSums
+{
+	int64		first;			/* window; sliding: the oldest sub-bucket */
+	int64		last;
+	int64		window;			/* sliding: the current sub-bucket, or the latest with a use */
+	int64		sub_usec;		/* 0: not sliding */
+	bool		too_large;		/* 128 bits do not hold it */
+	int128		used;
+	int128		ring[AIU_QUOTA_RING + 1];	/* as of aiu_quota_read_counter() */
+} AiuCounterSums;
+
+extern void aiu_counter_sums_add(AiuCounterSums *sums, int64 window, int128 amount);
+
 /*
  * What the books say of one counter, read under one fresh snapshot as their
  * owner.  Rows of the own transaction are left out: they are reserved.  ring
@@ -197,6 +214,24 @@ typedef struct AiuQuotaEvicted
  */
 extern void aiu_quota_read_counter(const AiuCharge *charge, const AiuQuotaEvicted *evicted,
 								   int128 *used, int128 *ring, int64 *head, int128 *held, uint32 *alerted);
+
+/*---- quota_tail.c ----*/
+
+/* Which fold it was: fold_state as the snapshot sees it. */
+typedef struct AiuTailFold
+{
+	int64		folds;
+	int64		boundary;
+} AiuTailFold;
+
+/*
+ * Add what the rows that are not folded yet have of a counter that is LOADING.  Within SPI, as the owner, under the
+ * snapshot that fold was read under; evicted is from before the snapshot.
+ */
+extern void aiu_tail_sum(const AiuCharge *wanted, const AiuQuotaEvicted *evicted, const AiuTailFold *fold,
+						 AiuCounterSums *sums);
+/* The transaction has ended: memory of an old reading is given back. */
+extern void aiu_tail_forget(bool all);
 
 /* Bit of `alerted` beside those of the thresholds. */
 #define AIU_ALERT_OVER			(1 << AIU_QUOTA_THRESHOLDS)

@@ -133,7 +133,7 @@ set_ready(AiuCounter *counter, const AiuCharge *charge, const Books *books)
 	counter->committed = books->used;
 	counter->reserved = 0;
 	counter->alerted = books->alerted;
-	counter->alert_shape = aiu_quota_alert_shape(charge->def);
+	counter->alert_shape = charge->def->alert_shape;
 	counter->limit = -1;		/* alert_at is to be computed */
 	if (counter->sliding)
 	{

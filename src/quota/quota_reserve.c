@@ -27,17 +27,6 @@
 /* Readers without the lock try this often before they take it. */
 #define LOOK_TRIES		8
 
-uint32
-aiu_quota_alert_shape(const AiuQuotaDef *def)
-{
-	uint32		shape = 1;
-	int			i;
-
-	for (i = 0; i < def->nthresholds; i++)
-		shape = shape * 1009 + def->thresholds[i];
-	return shape;
-}
-
 static int128
 next_alert(const AiuQuotaDef *def, int128 limit, uint32 alerted)
 {
@@ -75,7 +64,7 @@ alerts_due(const AiuCounter *counter, const AiuQuotaDef *def, int128 limit, int1
 static void
 refresh_alerts(AiuCounter *counter, const AiuQuotaDef *def, int128 limit)
 {
-	uint32		shape = aiu_quota_alert_shape(def);
+	uint32		shape = def->alert_shape;
 
 	if (likely(counter->limit == limit && counter->alert_shape == shape))
 		return;
@@ -264,7 +253,10 @@ add(AiuCounter *counter, const AiuCharge *charge, AiuQuotaMode mode, int128 limi
 	return alerts;
 }
 
-/* Lock the counters of the charges, by address; returns how many.  order: the charges, in this order. */
+/*
+ * Lock the counters of the charges, by address; returns how many.  order: the charges, in this order.  -1: two of
+ * them were found in one place, one after the other, so that one is gone; nothing is locked.
+ */
 static int
 lock_counters(const AiuCharge *charges, int ncharges, const uint8 *places, uint8 *order)
 {
@@ -278,6 +270,8 @@ lock_counters(const AiuCharge *charges, int ncharges, const uint8 *places, uint8
 			continue;
 		for (k = n++; k > 0 && charges[order[k - 1]].counter > charges[i].counter; k--)
 			order[k] = order[k - 1];
+		if (unlikely(k > 0 && charges[order[k - 1]].counter == charges[i].counter))
+			return -1;
 		order[k] = i;
 	}
 	for (k = 0; k < n; k++)
@@ -380,6 +374,8 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 
 	aiu_journal_make_room(ncharges);
 	n = lock_counters(charges, ncharges, places, order);
+	if (unlikely(n < 0))
+		return AIU_NOT_READY;
 	result = check_all(charges, order, n, limits, mode, refusal);
 	if (result != AIU_RESERVED)
 		goto unlock;
@@ -429,9 +425,12 @@ aiu_quota_hold(AiuCharge *charges, int ncharges, const uint8 *places, const int1
 {
 	uint8		order[AIU_QUOTA_MAX];
 	int			n = lock_counters(charges, ncharges, places, order);
-	AiuReserveResult result = check_all(charges, order, n, limits, AIU_QUOTA_CHECK, refusal);
+	AiuReserveResult result;
 	int			k;
 
+	if (unlikely(n < 0))
+		return AIU_NOT_READY;
+	result = check_all(charges, order, n, limits, AIU_QUOTA_CHECK, refusal);
 	for (k = 0; k < n && result == AIU_RESERVED; k++)
 	{
 		const AiuCharge *charge = &charges[order[k]];

@@ -206,11 +206,12 @@ aiu_quota_find_limits(const AiuCharge *charges, int ncharges, TimestampTz now, i
 }
 
 /*
- * Where one charge stands.  true: it certainly does not fit, whatever becomes
+ * Where one charge stands, by what was seen of its counter.  true: it certainly does not fit, whatever becomes
  * of the transactions in flight.
  */
 static bool
-look(AiuCharge *charge, uint8 where, int128 limit, int128 own, AiuQuotaMode mode, AiuQuotaState *state, AiuRefusal *seen)
+look(AiuCharge *charge, uint8 where, int128 limit, int128 own, AiuQuotaMode mode, AiuQuotaState *state,
+	 const AiuRefusal *seen, bool known)
 {
 	int128		total;
 
@@ -221,7 +222,7 @@ look(AiuCharge *charge, uint8 where, int128 limit, int128 own, AiuQuotaMode mode
 	}
 	if (where == AIU_PLACE_NOTHING || charge->amount <= 0)
 		return false;
-	if (!aiu_quota_look(charge, limit, seen))
+	if (!known)
 		return false;			/* evicted this moment: AFTER will load it */
 
 	total = seen->used + seen->held - own + charge->amount;
@@ -248,6 +249,8 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 	int128		limits[AIU_QUOTA_MAX];
 	int128		own[AIU_QUOTA_MAX];
 	uint8		where[AIU_QUOTA_MAX];
+	AiuRefusal	seen[AIU_QUOTA_MAX];
+	bool		known[AIU_QUOTA_MAX];
 	AiuWords		words = {facts, {NULL}, false};
 	AiuQuotaState state = AIU_QUOTA_STATE_OK;
 	AiuRefusal	refusal = {-1};
@@ -277,10 +280,21 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 			replay = true;
 		}
 	}
-	for (i = 0; i < ncharges; i++)
-		aiu_quota_place(charges, ncharges, i, mode, &words, &where[i]);
-	aiu_quota_plan_places(charges, ncharges);
 	aiu_quota_find_limits(charges, ncharges, facts->recorded_at, limits);
+	for (i = 0; i < ncharges; i++)
+	{
+		bool		asks = charges[i].amount > 0;
+
+		/* as a rule it is where the last row's was */
+		where[i] = AIU_PLACE_COUNTER;
+		known[i] = asks && charges[i].counter >= 0 && charges[i].window_ends > charges[i].def->kept_from &&
+			aiu_quota_look(&charges[i], limits[i], &seen[i]);
+		if (likely(known[i]))
+			continue;
+		aiu_quota_place(charges, ncharges, i, mode, &words, &where[i]);
+		known[i] = asks && where[i] == AIU_PLACE_COUNTER && aiu_quota_look(&charges[i], limits[i], &seen[i]);
+	}
+	aiu_quota_plan_places(charges, ncharges);
 
 	if (unlikely(facts->draws_on != NULL))
 		aiu_hold_own_rest(facts->draws_on, charges, ncharges, facts->last_attempt, own);
@@ -289,13 +303,11 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 
 	for (i = 0; i < ncharges; i++)
 	{
-		AiuRefusal	seen;
-
 		/* of several that refuse, the one that will do so longest is told */
-		if (unlikely(look(&charges[i], where[i], limits[i], own[i], mode, &state, &seen)) &&
-			(refusal.index < 0 || seen.room_at > refusal.room_at))
+		if (unlikely(look(&charges[i], where[i], limits[i], own[i], mode, &state, &seen[i], known[i])) &&
+			(refusal.index < 0 || seen[i].room_at > refusal.room_at))
 		{
-			refusal = seen;
+			refusal = seen[i];
 			refusal.index = i;
 		}
 	}
@@ -328,7 +340,9 @@ reserve(AiuCharge *charges, int ncharges, AiuQuotaMode mode, TimestampTz now, Ai
 	{
 		for (i = 0; i < ncharges; i++)
 		{
-			if (unlikely(!aiu_quota_place(charges, ncharges, i, mode, words, &where[i])))
+			if (likely(words == NULL && charges[i].counter >= 0))
+				where[i] = AIU_PLACE_COUNTER;	/* BEFORE found it; the key is compared when it is locked */
+			else if (unlikely(!aiu_quota_place(charges, ncharges, i, mode, words, &where[i])))
 				return false;
 		}
 		result = aiu_quota_reserve(charges, ncharges, where, limits, mode, now,

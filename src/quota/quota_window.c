@@ -151,12 +151,20 @@ aiu_quota_window(const AiuQuotaDef *def, TimestampTz at, int32 invoice_period,
 	}
 	if (def->sliding)
 	{
+		if (likely(at >= clock->from && at < clock->to))
+		{
+			*window = *starts = clock->from;
+			*ends = clock->from + (AIU_QUOTA_RING + 1) * def->sub_usec;
+			return;
+		}
 		/* far from the ends of time, or the sums below would leave it */
 		(void) aiu_zone_local_day(clock->zone, at);
 		*starts = floor_div(at - UNIX_EPOCH, def->sub_usec) * def->sub_usec + UNIX_EPOCH;
 		*window = *starts;
 		*ends = *starts + (AIU_QUOTA_RING + 1) * def->sub_usec;
 		check_end(*ends);
+		clock->from = *starts;
+		clock->to = *starts + def->sub_usec;
 		return;
 	}
 

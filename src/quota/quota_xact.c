@@ -216,6 +216,7 @@ xact_callback(XactEvent event, void *arg)
 			aiu_hold_end_xact(event == XACT_EVENT_COMMIT);
 			aiu_quota_end_flush(event == XACT_EVENT_COMMIT);
 			aiu_quota_forget_rows();
+			aiu_tail_forget(false);
 			break;
 
 		case XACT_EVENT_PRE_PREPARE:
