@@ -291,6 +291,7 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 		}
 	} while (result == AIU_NOT_READY);
 
+	aiu_quota_plan_places(charges, ncharges);
 	if (result == AIU_REFUSED)
 	{
 		refuse(verdict, &charges[refusal.index], facts,
