@@ -160,8 +160,8 @@ COMMENT ON FUNCTION aiusage.bucket_check(timestamptz, timestamptz, text, text) I
 /*
  * The sums.  starts and ends are those of buckets; width all: one bucket.
  *
- * Days are read from the business days where those are days of the zone,
- * else from quarter hours; minutes, and what only the ledger knows, from the
+ * Days are read from the business days (by owner alone, where no more is asked)
+ * where those are days of the zone, else from quarter hours; minutes, and what only the ledger knows, from the
  * ledger, 31 days of it at most.
  */
 CREATE FUNCTION aiusage.bucket_sums(starts timestamptz, ends timestamptz, bucket_width text, dims text[], wanted jsonb, time_zone text,
@@ -186,6 +186,7 @@ DECLARE
 	lines boolean := false;
 	ledger boolean := bucket_sums.bucket_width = '1m';
 	per_model boolean := false;
+	owners boolean := true;		-- teams and cost centers say it all
 	places int := 0;
 	columns int;
 BEGIN
@@ -199,6 +200,7 @@ BEGIN
 		ledger := ledger OR d.source = 'ledger';
 		lines := lines OR d.source = 'line';
 		per_model := per_model OR d.name = 'line_item';
+		owners := owners AND d.name IN ('team', 'cost_center', 'unit', 'currency');
 		IF d.filtered THEN
 			IF d.source = 'line' THEN
 				line_conditions := line_conditions || format(' AND %s = ANY (ARRAY(SELECT jsonb_array_elements_text($3 -> %L)))', d.expression, d.name);
@@ -243,7 +245,7 @@ BEGIN
 		AND aiusage.bucket_at(bucket_sums.starts, '1d', bucket_sums.time_zone) = bucket_sums.starts
 		AND aiusage.bucket_at(bucket_sums.ends, '1d', bucket_sums.time_zone) = bucket_sums.ends)
 	THEN
-		source := 'bucket_days';
+		source := CASE WHEN owners THEN 'bucket_owners' ELSE 'bucket_days' END;
 	ELSE
 		source := 'bucket_quarters';
 	END IF;
@@ -253,7 +255,7 @@ BEGIN
 		slot_start := '$1';
 		slot_end := '$2';
 	ELSIF bucket_sums.bucket_width = '1d' THEN
-		slot := CASE source WHEN 'bucket_days' THEN 'v.day' ELSE '(v.at AT TIME ZONE $4)::date' END;
+		slot := CASE WHEN source IN ('bucket_days', 'bucket_owners') THEN 'v.day' ELSE '(v.at AT TIME ZONE $4)::date' END;
 		slot_start := 'u.slot::timestamp AT TIME ZONE $4';
 		slot_end := '(u.slot + 1)::timestamp AT TIME ZONE $4';
 	ELSE
@@ -262,8 +264,7 @@ BEGIN
 		slot_start := 'u.slot';
 		slot_end := format('u.slot + interval %L', CASE bucket_sums.bucket_width WHEN '1h' THEN '1 hour' ELSE '1 minute' END);
 	END IF;
-	conditions := CASE source
-			WHEN 'bucket_days' THEN 'v.day >= ($1 AT TIME ZONE $4)::date AND v.day < ($2 AT TIME ZONE $4)::date'
+	conditions := CASE WHEN source IN ('bucket_days', 'bucket_owners') THEN 'v.day >= ($1 AT TIME ZONE $4)::date AND v.day < ($2 AT TIME ZONE $4)::date'
 			ELSE 'v.at >= $1 AND v.at < $2' END
 		|| coalesce(conditions, '');
 

@@ -21,7 +21,13 @@ DECLARE
 		v.requests, v.errors, v.accepted, v.unpriced, v.usage, v.usage_reversed, v.billed, v.billed_reversed, v.cost_by_unit,
 		v.cost, v.charge
 	$text$;
+	owned constant text := $text$
+		v.team, v.cost_center, v.currency, v.charge_currency,
+		v.requests, v.errors, v.accepted, v.unpriced, v.usage, v.usage_reversed, v.billed, v.billed_reversed, v.cost_by_unit,
+		v.cost, v.charge
+	$text$;
 BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW aiusage.bucket_owners WITH (security_barrier) AS SELECT v.day, %s FROM aiusage.rollup_owner_visible AS v', owned);
 	EXECUTE format('CREATE OR REPLACE VIEW aiusage.bucket_days WITH (security_barrier) AS SELECT v.day, %s FROM aiusage.rollup_daily_visible AS v', visible);
 	EXECUTE format('CREATE OR REPLACE VIEW aiusage.bucket_quarters WITH (security_barrier) AS SELECT v.bucket AS at, %s FROM aiusage.rollup_visible AS v', visible);
 END
@@ -41,6 +47,7 @@ WHERE (SELECT aiusage.sees_everything())
 	OR a.cost_center = ANY ((SELECT aiusage.visible_cost_centers())::text[])
 	OR coalesce(v.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
 
+COMMENT ON VIEW aiusage.bucket_owners IS 'Internal. Business days by team and cost center alone for aiusage.usage_buckets(), limited to what the reader may see; several rows a day and owner';
 COMMENT ON VIEW aiusage.bucket_days IS 'Internal. Business days for aiusage.usage_buckets(), limited to what the reader may see; several rows a day and dimension set';
 COMMENT ON VIEW aiusage.bucket_quarters IS 'Internal. Quarter hours for aiusage.usage_buckets(), limited to what the reader may see; several rows a quarter hour and dimension set';
 COMMENT ON VIEW aiusage.bucket_rows IS 'Internal. The rows of the ledger for aiusage.usage_buckets(), limited to what the reader may see';
