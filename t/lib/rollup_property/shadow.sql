@@ -13,6 +13,10 @@ CREATE EXTENSION IF NOT EXISTS aiusage;
 SELECT FROM aiusage.init();
 CREATE SCHEMA shadow;
 SELECT setseed((:seed % 1000003) / 1000003.0);
+-- Folds go by chunks that are smaller than anybody may set them.
+SET session_replication_role = replica;
+UPDATE aiusage.setting SET value = (ARRAY['3', '10', '250000'])[1 + floor(random() * 3)::int] WHERE name = 'fold_rows';
+RESET session_replication_role;
 
 -- ---------------------------------------------------------------- calendars
 
@@ -219,7 +223,8 @@ BEGIN
 	-- prices are for the standard tier only
 	IF i.service_tier IS NULL THEN
 		i.cost := shadow.price(coalesce(o.cost_book, 'list'), i.model, i.usage);
-		i.list_cost := CASE WHEN o.cost_book IS NOT NULL THEN shadow.price('list', i.model, i.usage) END;
+		-- beside a cost only
+		i.list_cost := CASE WHEN o.cost_book IS NOT NULL AND i.cost IS NOT NULL THEN shadow.price('list', i.model, i.usage) END;
 		i.charge := shadow.price(o.charge_book, i.model, i.usage);
 	END IF;
 	i.charge_currency := CASE WHEN i.charge IS NOT NULL THEN (SELECT b.currency FROM shadow.book AS b WHERE b.book = o.charge_book) END;
