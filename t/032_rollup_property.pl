@@ -30,7 +30,7 @@ for my $node (@nodes)
 	$node->safe_psql('empty', 'CREATE EXTENSION aiusage; SELECT FROM aiusage.init()');
 }
 my $optional = $nodes[0]->safe_psql('empty', q{SELECT coalesce(string_agg(proname, ','), '') FROM pg_proc
-	WHERE pronamespace = 'aiusage'::regnamespace AND proname IN ('rebuild_rollups')});
+	WHERE pronamespace = 'aiusage'::regnamespace AND proname IN ('rebuild_rollups', 'enforce_retention')});
 
 # Weight, name, SQL; %s is the number of the step.  Who writes usage in a transaction that goes on is settled first where it says so.
 my @steps = (
@@ -57,6 +57,7 @@ my @steps = (
 	[ 2,  'invoice',     q{SELECT shadow.invoice()} ],
 	[ 3,  'maintain',    q{CALL aiusage.maintain()}, 'settled' ],
 	[ 2,  'restore',     undef, 'settled' ],
+	($optional =~ /enforce_retention/ ? [ 4, 'retain', undef, 'settled' ] : ()),
 	($optional =~ /rebuild_rollups/ ? [ 4, 'rebuild', q{SELECT FROM aiusage.rebuild_rollups()}, 'settled' ] : ()),);
 my $weights = 0;
 $weights += $_->[0] for @steps;
@@ -142,6 +143,20 @@ sub step
 	if ($name eq 'restore')
 	{
 		restore($h);
+	}
+	elsif ($name eq 'retain')
+	{
+		(undef, $err) = run_in($h->{session}, "SELECT setseed($seed); SELECT aiusage.refresh()");
+		my ($days, $more) = run_in($h->{session}, "SELECT shadow.close_some($n)");
+		$err .= $more;
+		$err .= (run_in($h->{session}, "SELECT aiusage.put_retention_class('default', interval '$days days')"))[1] if $err eq '';
+		for (1 .. 60)
+		{
+			my ($did, $failed) = run_in($h->{session}, 'SELECT aiusage.enforce_retention(true)');
+			$err .= $failed;
+			last if $failed ne '' || $did !~ /\S/;
+		}
+		$err .= (run_in($h->{session}, 'SELECT shadow.retained()'))[1];
 	}
 	elsif ($name eq 'straggle' && !$h->{open})
 	{

@@ -226,7 +226,7 @@ DECLARE
 	closing shadow.period;
 BEGIN
 	SELECT * INTO STRICT closing FROM shadow.period AS x WHERE x.period = p;
-	CREATE TEMP TABLE goes ON COMMIT DROP AS
+	CREATE TEMP TABLE goes AS
 	SELECT m.*, e.entity_kind, e.entity, e.statement_currency, own.calendar IS NOT NULL AS by_days
 	FROM shadow.measured AS m
 	CROSS JOIN LATERAL (VALUES ('cost_center', coalesce(m.cost_center, '(unmatched)'), m.currency), ('team', coalesce(m.team, '(unmatched)'), m.currency),
@@ -261,6 +261,7 @@ BEGIN
 		CASE WHEN count(*) FILTER (WHERE l.charge_currency <> l.statement_currency) = 0 THEN sum(l.charge) END, count(*)
 	FROM shadow.statement_line AS l WHERE l.period = p
 	GROUP BY 3, 4, 5;
+	DROP TABLE goes;
 	INSERT INTO shadow.shut VALUES (p, true, of_step) ON CONFLICT (period) DO UPDATE SET closed = true, step = excluded.step;
 END
 $$;

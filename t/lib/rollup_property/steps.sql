@@ -9,7 +9,7 @@ CREATE FUNCTION shadow.some_row() RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	rows uuid[] := ARRAY(SELECT r.id FROM shadow.record AS r
 		WHERE r.kind = 'usage' AND NOT EXISTS (SELECT FROM shadow.record AS x WHERE x.adjusts = r.id AND x.kind = 'reversal')
-			AND r.id >= (SELECT coalesce(aiusage.id_floor(f.at), '00000000-0000-0000-0000-000000000000') FROM shadow.floor AS f WHERE isfinite(f.at) UNION ALL SELECT '00000000-0000-0000-0000-000000000000' LIMIT 1)
+			AND EXISTS (SELECT FROM aiusage.usage_record AS u WHERE u.id = r.id)
 		ORDER BY r.n);
 BEGIN
 	RETURN rows[1 + floor(random() * cardinality(rows))::int];
@@ -89,6 +89,27 @@ BEGIN
 		PERFORM shadow.state(p, of_step);
 	END IF;
 END
+$$;
+-- For retention, which drops only what is folded and closed: all that ended before one of the spans' months is over.
+CREATE FUNCTION shadow.close_some(of_step int) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	until timestamptz := (SELECT s.starts_on + 70 FROM shadow.span AS s ORDER BY s.starts_on OFFSET floor(random() * random() * 4) LIMIT 1);
+	p int;
+BEGIN
+	until := least(until, now());
+	FOR p IN SELECT q.period FROM shadow.period AS q
+		WHERE q.ends_at <= until AND NOT EXISTS (SELECT FROM shadow.shut AS s WHERE s.period = q.period AND s.closed)
+			AND EXISTS (SELECT FROM shadow.record AS r WHERE r.period = q.period)
+		ORDER BY q.ends_at, q.period
+	LOOP
+		PERFORM aiusage.close_period(p, 'retention', true);
+		PERFORM shadow.state(p, of_step);
+	END LOOP;
+	RETURN greatest(1, extract(day FROM now() - until)::int + 30);
+END
+$$;
+CREATE FUNCTION shadow.retained() RETURNS void LANGUAGE sql VOLATILE AS $$
+	UPDATE shadow.floor SET at = greatest(at, (SELECT aiusage.id_time(b.retained_from) + interval '2 days' FROM aiusage.books AS b WHERE b.retained_from > '00000000-0001-0000-0000-000000000000'))
 $$;
 CREATE FUNCTION shadow.start_closing(of_step int) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
