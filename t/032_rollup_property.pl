@@ -57,7 +57,7 @@ my @steps = (
 	[ 2,  'invoice',     q{SELECT shadow.invoice()} ],
 	[ 3,  'maintain',    q{CALL aiusage.maintain()}, 'settled' ],
 	[ 2,  'restore',     undef, 'settled' ],
-	($optional =~ /enforce_retention/ ? [ 4, 'retain', undef, 'settled' ] : ()),
+	($optional =~ /enforce_retention/ ? [ 7, 'retain', undef, 'settled' ] : ()),
 	($optional =~ /rebuild_rollups/ ? [ 4, 'rebuild', q{SELECT FROM aiusage.rebuild_rollups()}, 'settled' ] : ()),);
 my $weights = 0;
 $weights += $_->[0] for @steps;
