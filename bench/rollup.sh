@@ -231,7 +231,28 @@ cell_close() {
 		fail "close: statements are not the rows of their periods"
 }
 
-cell_drop() { :; }
+# The first whole month, and what is before it: closed, then frozen, sealed, detached and dropped, a transaction each.
+cell_drop() {
+	local until before out ms did
+	until=$(sql -c "SELECT date_trunc('month', starts_at) + interval '2 months' FROM bench.span")
+	sql -c "SELECT count(aiusage.close_period(p.period, 'bench', true)) FROM (SELECT DISTINCT u.invoice_period AS period FROM aiusage.usage_record AS u
+		WHERE u.id < aiusage.id_floor('$until') AND aiusage.period_status(u.invoice_period) = 'open' ORDER BY 1) AS p" >/dev/null
+	fold_all
+	before=$(sql -c "SELECT md5(string_agg(v::text, ',' ORDER BY v::text)) FROM ($(month_by v team) UNION ALL SELECT starts_on, team, currency, sum(requests), sum(cost) FROM aiusage.invoice_period_usage GROUP BY 1, 2, 3) AS v")
+	put drop_rows "$(sql -c "SELECT count(*) FROM aiusage.usage_record WHERE id >= aiusage.id_floor('$until'::timestamptz - interval '1 month') AND id < aiusage.id_floor('$until')")"
+	sql -c "SELECT aiusage.put_retention_class('default', date_trunc('day', now() - '$until'::timestamptz))" >/dev/null
+	while :; do
+		out=$(sql -c '\timing on' -c 'SELECT aiusage.enforce_retention(true)')
+		did=$(printf '%s\n' "$out" | sed -n '/^Time/!p' | grep -v '^$' || true)
+		ms=$(printf '%s\n' "$out" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p')
+		if [ -z "$did" ]; then break; fi
+		put "drop ${did%% *}" "$ms"
+		put "drop_${did##* }" "$ms"
+	done
+	[ "$(awk -F '\t' '$1 == "drop_dropped"' "$state" | wc -l)" -ge 1 ] || fail "drop: nothing was dropped: $(sql -c 'SELECT partition, held_by FROM aiusage.retention_status ORDER BY lower_at LIMIT 2')"
+	[ "$before" = "$(sql -c "SELECT md5(string_agg(v::text, ',' ORDER BY v::text)) FROM ($(month_by v team) UNION ALL SELECT starts_on, team, currency, sum(requests), sum(cost) FROM aiusage.invoice_period_usage GROUP BY 1, 2, 3) AS v")" ] ||
+		fail "drop: the views do not say what they did"
+}
 
 cell_size() {
 	local r
@@ -293,7 +314,8 @@ MARKDOWN
 		echo "| $n | $(stats "dash $n" %.1f) |"
 	done
 	echo
-	echo "Closing a month of $(stats close_rows %.0f) rows: $(stats close %.0f) ms. $(get drop)"
+	echo "Closing a month of $(stats close_rows %.0f) rows: $(stats close %.0f) ms. Dropping a month of $(get drop_rows) rows: frozen $(get drop_frozen) ms, sealed"
+	echo "$(get drop_sealed) ms, detached $(get drop_detached) ms, dropped $(get drop_dropped) ms, a transaction each; the views say the same before and after."
 	echo
 	echo "| on disk, a million ledger rows | MiB | rows |"
 	echo "|---|---|---|"
