@@ -40,7 +40,8 @@ my @steps = (
 	[ 4,  'roll back',   q{BEGIN; SELECT shadow.book(5); ROLLBACK} ],
 	[ 6,  'savepoints',  q{BEGIN; SELECT shadow.book(2); SAVEPOINT a; SELECT shadow.book(3); SAVEPOINT b; SELECT shadow.book(2); RELEASE b; ROLLBACK TO a; SELECT shadow.book(1); COMMIT} ],
 	[ 3,  'exception',   q{DO $$ BEGIN PERFORM shadow.book(2); BEGIN PERFORM shadow.book(3); RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN PERFORM shadow.book(1); END; END $$} ],
-	[ 10, 'straggle',    undef ],
+	[ 8,  'straggler',   undef ],
+	[ 6,  'straggle',    undef ],
 	[ 4,  'prepare',     undef ],
 	[ 3,  'replay',      q{SELECT shadow.replay()} ],
 	[ 14, 'fold',        q{SELECT aiusage.refresh()} ],
@@ -171,6 +172,22 @@ sub step
 		($out, $err) = run_in($h->{other}, "SET client_min_messages = error; BEGIN; SELECT setseed($seed); SELECT shadow.book(3); SAVEPOINT s; SELECT shadow.book(2)");
 		$h->{open} = 1;
 	}
+	elsif ($name eq 'straggler' && !$h->{open})
+	{
+		# one that is there at a fold, and ends after it
+		$h->{other} //= $h->{nodes}[0]->background_psql($h->{db}, on_error_stop => 0);
+		for (
+			[ 'other', "SET client_min_messages = error; BEGIN; SELECT setseed($seed); SELECT shadow.book(2)" ],
+			[ 'session', 'SELECT shadow.book(2)' ],
+			[ 'session', $h->{rand}->() < 0.5 ? 'SELECT aiusage.refresh()' : 'SELECT * FROM aiusage.refresh_step()' ],
+			[ 'other', $h->{rand}->() < 0.5 ? 'SAVEPOINT s; SELECT shadow.book(1); ROLLBACK TO s' : 'SELECT shadow.book(1)' ],
+			[ 'other', $h->{rand}->() < 0.85 ? 'COMMIT' : 'ROLLBACK' ],
+			# at once, or by some later fold
+			$h->{rand}->() < 0.5 ? [ 'session', 'SELECT aiusage.refresh()' ] : ())
+		{
+			$err .= (run_in($h->{ $_->[0] }, $_->[1]))[1];
+		}
+	}
 	elsif ($name eq 'prepare' && !$h->{prepared})
 	{
 		(undef, $err) = run_in($h->{session}, "BEGIN; SELECT setseed($seed); SELECT shadow.book(3); SAVEPOINT s; SELECT shadow.book(2); PREPARE TRANSACTION '$h->{db}'");
@@ -204,7 +221,7 @@ sub history
 
 	$rand->() for 1 .. 5;
 	$nodes[0]->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE empty");
-	for my $file (qw(shadow oracle steps))
+	for my $file (qw(shadow oracle reports steps))
 	{
 		PostgreSQL::Test::Utils::run_log([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', "seed=$seed", '-d', $nodes[0]->connstr($db), '-f', "$dir/$file.sql" ], '>', '/dev/null')
 		  or die "$file.sql";
