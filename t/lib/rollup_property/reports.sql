@@ -21,11 +21,13 @@ BEGIN
 			b.output_tokens::numeric, b.cost
 		FROM aiusage.usage_buckets(starts, ends, width, '{team,model}', '{}', zone) AS b
 	), ours AS MATERIALIZED (
-		SELECT date_trunc(CASE width WHEN '1d' THEN 'day' ELSE 'hour' END, m.at AT TIME ZONE z) AT TIME ZONE z, coalesce(m.team, '(unmatched)'), m.model, m.currency,
+		SELECT date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z, coalesce(m.team, '(unmatched)'), m.model, m.currency,
 			sum(m.requests)::numeric, sum(m.errors)::numeric, sum(m.accepted)::numeric, sum(m.unpriced)::numeric, sum(m.input_tokens)::numeric, sum(m.output_tokens)::numeric, sum(m.cost)
 		-- hours are those of UTC, also where a zone's begin at other minutes
-		FROM shadow.measured AS m, (SELECT CASE width WHEN '1d' THEN zone ELSE 'UTC' END) AS x (z)
-		WHERE m.at >= starts AND m.at < ends
+		FROM shadow.measured AS m, (SELECT CASE width WHEN '1d' THEN zone ELSE 'UTC' END, CASE width WHEN '1d' THEN 'day' ELSE 'hour' END) AS x (z, unit)
+		-- whole buckets, from that of the start to the last that begins before the end
+		WHERE date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z >= date_trunc(x.unit, starts AT TIME ZONE z) AT TIME ZONE z
+			AND date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z < ends
 		GROUP BY 1, 2, 3, 4
 	)
 	SELECT format('usage_buckets %s to %s, %s in %s: ', starts, ends, width, zone) || string_agg(d::text, E'\n') FROM (
