@@ -72,6 +72,14 @@ is($sql->(qq{INSERT INTO aiusage.usage_record (api_key, provider, model, usage, 
 is($sql->(q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage, spent)
 	VALUES ('k', 'acme', 'm', '{"input_tokens": 1}', true) RETURNING quota_state}), 'over', 'and one that was spent');
 $sql->(q{UPDATE aiusage.hold SET status = 'released', closed_at = now() WHERE status = 'open'});
+$node->restart;
+# A table that is full of expired holds: whoever finds it so while another session frees them waits for that, and is not refused.
+{
+	my $script = PostgreSQL::Test::Utils::tempdir() . '/short.sql';
+	append_to_file($script, q{SELECT decision FROM aiusage.admit('short', 'lab', 'm', '{}', ttl => '200 microseconds', durable => false);} . "\n");
+	$node->command_ok([ 'pgbench', '-n', '-M', 'prepared', '-c', '16', '-j', '2', '-t', '1000', '-f', $script, $node->connstr('finance') ],
+		'more short holds than there is room for, one after the other');
+}
 $node->adjust_conf('postgresql.conf', 'aiusage.quota_holds', undef);
 $node->restart;
 is($sql->(q{SELECT count(*) FROM aiusage.verify() WHERE NOT ok}), '0', 'the books are right');

@@ -284,9 +284,11 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 		result = take_hold(request, id, charges, ncharges, places, limits, now, &refusal, &index);
 		if (result == AIU_REFUSED && !swept)
 		{
+			bool		by_another;
+
 			/* what has expired since may be the room that is missing */
 			swept = true;
-			if (aiu_hold_sweep(GetCurrentTimestamp()) > 0)
+			if (aiu_hold_sweep(GetCurrentTimestamp(), &by_another) > 0 || by_another)
 				result = AIU_NOT_READY;
 		}
 	} while (result == AIU_NOT_READY);

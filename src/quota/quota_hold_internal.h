@@ -91,6 +91,8 @@ typedef struct AiuHoldTable
 	ConditionVariable loaded;
 	pg_atomic_uint64 next_expiry;	/* no open hold expires before */
 	pg_atomic_uint64 latest;		/* nor was one given its ttl after; a clock that is behind it was set back */
+	LWLock		sweep_lock;		/* of whoever frees what has expired */
+	pg_atomic_uint32 sweeping;	/* somebody does */
 	pg_atomic_uint32 next_nonce;	/* ids of one millisecond differ in it */
 	pg_atomic_uint32 restored;	/* holds were read from the books since the start: some may wait for their counters */
 	uint64		swept;			/* expired holds so far; the table's lock */
@@ -144,8 +146,8 @@ extern void aiu_hold_set_drawing(int32 index, const pg_uuid_t *id);
 extern void aiu_hold_take_back(const AiuCharge *charges, const int128 *amounts, int ncharges);
 /* A hold of which the clock says that it is yet to be made: its time to live counts from now. */
 extern void aiu_hold_obey_clock(AiuHold *hold, TimestampTz now);
-/* Free what has expired; cheap when nothing has. */
-extern int	aiu_hold_sweep(TimestampTz now);
+/* Free what has expired; cheap when nothing has.  by_another (may be NULL): another session did so meanwhile. */
+extern int	aiu_hold_sweep(TimestampTz now, bool *by_another);
 /* A counter is being loaded: holds that were read from the books take it for theirs. */
 extern void aiu_hold_adopt(AiuCounter *counter);
 

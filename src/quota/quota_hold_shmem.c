@@ -63,6 +63,8 @@ aiu_hold_attach_memory(char *memory, bool fresh, int tranche)
 	aiu_hold_table->nholds = aiu_quota_holds_max;
 	aiu_hold_table->nbuckets = bucket_count();
 	LWLockInitialize(&aiu_hold_table->lock, tranche);
+	LWLockInitialize(&aiu_hold_table->sweep_lock, tranche);
+	pg_atomic_init_u32(&aiu_hold_table->sweeping, 0);
 	ConditionVariableInit(&aiu_hold_table->loaded);
 	pg_atomic_init_u64(&aiu_hold_table->next_expiry, NEVER);
 	pg_atomic_init_u64(&aiu_hold_table->latest, 0);
@@ -116,8 +118,10 @@ aiu_hold_take(TimestampTz now)
 			aiu_hold_table->nfree--;
 		}
 		LWLockRelease(&aiu_hold_table->lock);
-		if (index >= 0 || aiu_hold_sweep(now) == 0)
+		if (index >= 0)
 			break;
+		/* also when nothing was freed by us: another session may just have done so */
+		(void) aiu_hold_sweep(now, NULL);
 	}
 	return index;
 }
@@ -439,16 +443,37 @@ aiu_hold_grow(int32 index, const pg_uuid_t *id, const int128 *amounts, int namou
 	return ours;
 }
 
+/* A clock that was set back says that holds were made later than now: they are not to live the longer for it. */
+static bool
+sweep_is_due(TimestampTz now)
+{
+	return (int64) pg_atomic_read_u64(&aiu_hold_table->next_expiry) <= now ||
+		(int64) pg_atomic_read_u64(&aiu_hold_table->latest) > now;
+}
+
 int
-aiu_hold_sweep(TimestampTz now)
+aiu_hold_sweep(TimestampTz now, bool *by_another)
 {
 	int			swept = 0;
+	bool		waited;
 	int32		i;
 
-	/* a clock that was set back says that holds were made later than now: they are not to live the longer for it */
-	if ((int64) pg_atomic_read_u64(&aiu_hold_table->next_expiry) > now &&
-		(int64) pg_atomic_read_u64(&aiu_hold_table->latest) <= now)
+	if (by_another != NULL)
+		*by_another = false;
+	/* while another session sweeps, nothing seems due: what it frees is worth waiting for */
+	if (!sweep_is_due(now) && pg_atomic_fetch_add_u32(&aiu_hold_table->sweeping, 0) == 0)
 		return 0;
+	waited = !LWLockConditionalAcquire(&aiu_hold_table->sweep_lock, LW_EXCLUSIVE);
+	if (waited)
+		LWLockAcquire(&aiu_hold_table->sweep_lock, LW_EXCLUSIVE);
+	if (by_another != NULL)
+		*by_another = waited;
+	if (!sweep_is_due(now))
+	{
+		LWLockRelease(&aiu_hold_table->sweep_lock);
+		return 0;
+	}
+	(void) pg_atomic_exchange_u32(&aiu_hold_table->sweeping, 1);
 	/* holds that are linked from here on change these themselves */
 	pg_atomic_write_u64(&aiu_hold_table->next_expiry, (uint64) NEVER);
 	pg_atomic_write_u64(&aiu_hold_table->latest, 0);
@@ -489,6 +514,8 @@ aiu_hold_sweep(TimestampTz now)
 	LWLockAcquire(&aiu_hold_table->lock, LW_EXCLUSIVE);
 	aiu_hold_table->swept += swept;
 	LWLockRelease(&aiu_hold_table->lock);
+	(void) pg_atomic_exchange_u32(&aiu_hold_table->sweeping, 0);
+	LWLockRelease(&aiu_hold_table->sweep_lock);
 	return swept;
 }
 

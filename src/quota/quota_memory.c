@@ -206,7 +206,7 @@ aiu_quota_held(int32 quota, const uint64 subject[2], int64 window)
 Datum
 aiu_sweep_holds(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(aiu_quota_table == NULL ? 0 : aiu_hold_sweep(GetCurrentTimestamp()));
+	PG_RETURN_INT32(aiu_quota_table == NULL ? 0 : aiu_hold_sweep(GetCurrentTimestamp(), NULL));
 }
 
 /* aiusage.quota_memory() */
