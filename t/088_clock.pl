@@ -41,6 +41,8 @@ like($sql->(q{SELECT to_char(now(), 'HH24:MI')}), qr/^22:3/, 'the clock of the s
 $sql->(q{
 	SELECT aiusage.put_key('{"key": "k3", "team": "t", "price_book": "lab"}');
 	SELECT aiusage.put_key('{"key": "k4", "team": "t", "price_book": "lab"}');
+	SELECT aiusage.put_key('{"key": "k5", "team": "t", "price_book": "lab"}');
+	SELECT aiusage.put_quota('{"name": "ring", "scope": {"api_key": "k5"}, "metric": "requests", "limit": 5, "window": "10 minutes", "sliding": true}');
 	SELECT aiusage.put_quota('{"name": "minute", "scope": {"api_key": "k1"}, "metric": "requests", "limit": 3, "window": "minute"}');
 	SELECT aiusage.put_quota('{"name": "sliding", "scope": {"api_key": "k2"}, "metric": "requests", "limit": 5, "window": "10 minutes", "sliding": true}');
 	SELECT aiusage.put_quota('{"name": "day", "scope": {"api_key": "k3"}, "metric": "spend", "currency": "USD", "limit": 10, "window": "day"}');
@@ -73,6 +75,20 @@ sub check_all
 	return;
 }
 sub full { my ($key) = @_; return $session->query_safe("SELECT attempts('$key', 12)") =~ tr/+//; }
+
+# ---- a sliding window, asked in each of its sub-buckets of 50 s: never less than its length, a sub-bucket more at most
+set_clock(-7000);
+is(full('k5'), 5, 'a sliding limit');
+for my $later (map { 50 * $_ } (1 .. 11))
+{
+	set_clock(-7000 + $later);
+	my $got = full('k5');
+	is($got, 0, "... is used up $later s later") if $later == 550 || $got != 0;
+}
+set_clock(-7000 + 597);
+is(full('k5'), 0, '... and just before the window is over');
+set_clock(-7000 + 651);
+is(full('k5'), 5, '... and has room after that');
 
 # ---- as it should be
 set_clock(0);
