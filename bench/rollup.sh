@@ -90,7 +90,7 @@ top_movers('team')	SELECT * FROM aiusage.top_movers('team')
 top_movers('model')	SELECT * FROM aiusage.top_movers('model')
 key_model_shift()	SELECT * FROM aiusage.key_model_shift()
 team_usage, 30 days	SELECT * FROM aiusage.team_usage WHERE day >= current_date - 30
-usage_hourly, today	SELECT hour, model, sum(cost) FROM aiusage.usage_hourly WHERE hour >= current_date GROUP BY 1, 2
+usage_hourly, today	SELECT hour, model, sum(cost) FROM aiusage.usage_hourly WHERE hour >= date_trunc('day', now()) GROUP BY 1, 2
 LIST
 	if [ "$(sql -c "SELECT count(*) FROM pg_proc WHERE pronamespace = 'aiusage'::regnamespace AND proname = 'usage_buckets'")" != 0 ]; then
 		cat <<'LIST'

@@ -159,6 +159,9 @@ BEGIN
 END
 $levels$;
 
+-- usage_hourly is asked for some hours, by this expression.
+CREATE INDEX rollup_15m_hour ON aiusage.rollup_15m (date_bin('1 hour', bucket, '2000-01-01 00:00:00+00'));
+
 COMMENT ON TABLE aiusage.rollup_15m IS
 	'Sums of the ledger a quarter of an hour and dimension set: quarter hours, so that the days of every time zone add up';
 COMMENT ON COLUMN aiusage.rollup_15m.bucket IS 'Start of the quarter hour of occurred_at';

@@ -157,7 +157,8 @@ FROM (
 ) AS u
 LEFT JOIN aiusage.key_assignment AS n ON n.api_key = u.api_key AND n.valid_from <= now() AND (n.valid_to IS NULL OR n.valid_to > now())
 		$view$,
-		-- A week's figures stand in its own row, and in the next week's as those before.
+		-- A week's figures stand in its own row, and in the next week's as those before: each half has its own
+		-- filter on the week, so that only the weeks that are asked for are summed.
 		$view$
 CREATE OR REPLACE VIEW aiusage.key_week WITH (security_barrier) AS
 SELECT u.week, u.week + 7 AS ends_on, u.api_key, u.currency, u.requests, u.previous_requests, u.errors, u.accepted, u.unpriced,
@@ -167,28 +168,33 @@ SELECT u.week, u.week + 7 AS ends_on, u.api_key, u.currency, u.requests, u.previ
 	CASE WHEN u.accepted > 0 THEN u.cost / u.accepted END AS cost_per_accepted,
 	{as_of}
 FROM (
-	SELECT s.week + f.days AS week, s.api_key, s.currency,
-		sum(CASE f.days WHEN 0 THEN s.requests ELSE 0 END)::bigint AS requests,
-		sum(CASE f.days WHEN 0 THEN 0 ELSE s.requests END)::bigint AS previous_requests,
-		sum(CASE f.days WHEN 0 THEN s.errors ELSE 0 END)::bigint AS errors,
-		sum(CASE f.days WHEN 0 THEN s.accepted ELSE 0 END)::bigint AS accepted,
-		sum(CASE f.days WHEN 0 THEN s.unpriced ELSE 0 END)::bigint AS unpriced,
-		sum(CASE f.days WHEN 0 THEN s.cost ELSE 0 END) AS cost,
-		sum(CASE f.days WHEN 0 THEN 0 ELSE s.cost END) AS previous_cost,
-		sum(CASE f.days WHEN 0 THEN s.failed_cost ELSE 0 END) AS failed_cost,
-		sum(CASE f.days WHEN 0 THEN s.retry_cost ELSE 0 END) AS retry_cost,
-		sum(CASE f.days WHEN 0 THEN s.fallback_cost ELSE 0 END) AS fallback_cost
+	SELECT s.week, s.api_key, s.currency,
+		sum(CASE WHEN s.this THEN s.requests ELSE 0 END)::bigint AS requests,
+		sum(CASE WHEN s.this THEN 0 ELSE s.requests END)::bigint AS previous_requests,
+		sum(CASE WHEN s.this THEN s.errors ELSE 0 END)::bigint AS errors,
+		sum(CASE WHEN s.this THEN s.accepted ELSE 0 END)::bigint AS accepted,
+		sum(CASE WHEN s.this THEN s.unpriced ELSE 0 END)::bigint AS unpriced,
+		sum(CASE WHEN s.this THEN s.cost ELSE 0 END) AS cost,
+		sum(CASE WHEN s.this THEN 0 ELSE s.cost END) AS previous_cost,
+		sum(CASE WHEN s.this THEN s.failed_cost ELSE 0 END) AS failed_cost,
+		sum(CASE WHEN s.this THEN s.retry_cost ELSE 0 END) AS retry_cost,
+		sum(CASE WHEN s.this THEN s.fallback_cost ELSE 0 END) AS fallback_cost
 	FROM (
-		SELECT date_trunc('week', v.day::timestamp)::date AS week, v.api_key, v.currency,
+		SELECT date_trunc('week', v.day::timestamp)::date AS week, true AS this, v.api_key, v.currency,
 			sum(v.requests) AS requests, sum(v.errors) AS errors, sum(v.accepted) AS accepted, sum(v.unpriced) AS unpriced,
 			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
 		FROM aiusage.rollup_daily_visible AS v
-		GROUP BY 1, 2, 3
+		GROUP BY 1, 3, 4
+		UNION ALL
+		SELECT date_trunc('week', v.day::timestamp)::date + 7 AS week, false AS this, v.api_key, v.currency,
+			sum(v.requests) AS requests, sum(v.errors) AS errors, sum(v.accepted) AS accepted, sum(v.unpriced) AS unpriced,
+			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
+		FROM aiusage.rollup_daily_visible AS v
+		GROUP BY 1, 3, 4
 	) AS s
-	CROSS JOIN (VALUES (0), (7)) AS f (days)
 	GROUP BY 1, 2, 3
 	-- no row for a week that has not begun
-	HAVING bool_or(f.days = 0) OR s.week + f.days <= (SELECT d.today FROM aiusage.report_day AS d)
+	HAVING bool_or(s.this) OR s.week <= (SELECT d.today FROM aiusage.report_day AS d)
 ) AS u
 		$view$
 	]

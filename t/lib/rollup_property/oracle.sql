@@ -196,6 +196,17 @@ BEGIN
 		SELECT {month} AS month, coalesce(m.team, '(unmatched)') AS team, coalesce(m.workflow, '(none)') AS workflow, m.currency, sum(m.requests) AS requests,
 			sum(m.accepted) AS accepted, sum(m.cost) AS cost, sum(m.retry_cost) AS retry_cost
 		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4$v$,
+		$v$CREATE VIEW shadow.key_week AS
+		WITH w AS (
+			SELECT m.day - extract(isodow FROM m.day)::int + 1 AS week, m.api_key, m.currency, sum(m.requests) AS requests, sum(m.errors) AS errors, sum(m.cost) AS cost
+			FROM shadow.measured AS m GROUP BY 1, 2, 3
+		)
+		SELECT k.week, k.api_key, k.currency, coalesce(c.requests, 0) AS requests, coalesce(b.requests, 0) AS previous_requests, coalesce(c.errors, 0) AS errors,
+			coalesce(c.cost, 0) AS cost, coalesce(b.cost, 0) AS previous_cost
+		FROM (SELECT week, api_key, currency FROM w UNION SELECT week + 7, api_key, currency FROM w
+			WHERE week + 7 <= (now() AT TIME ZONE (SELECT zone FROM shadow.calendar WHERE calendar = 1))::date) AS k
+		LEFT JOIN w AS c USING (week, api_key, currency)
+		LEFT JOIN w AS b ON b.week = k.week - 7 AND b.api_key = k.api_key AND b.currency = k.currency$v$,
 		$v$CREATE VIEW shadow.unmatched_spend AS
 		SELECT {month} AS month, m.api_key, CASE WHEN m.assignment IS NULL THEN 'owner' WHEN m.team IS NOT NULL THEN 'cost center' ELSE 'team' END AS missing,
 			coalesce(m.team, '(unmatched)') AS team, m.currency, min(m.day) AS first_day, max(m.day) AS last_day, sum(m.requests) AS requests, sum(m.cost) AS cost
