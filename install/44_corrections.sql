@@ -256,7 +256,7 @@ BEGIN
 			error_class, tags)
 		VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) o.cost, OPERATOR(aiusage.-) o.list_cost, OPERATOR(aiusage.-) o.charge, o.assignment, number, o.id,
 			o.price_version, period, o.status, o.stream_state, o.cost_state, o.unpriced_reason, 'reversal', o.attempt, o.retries, o.status_code,
-			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, OPERATOR(aiusage.-) o.cost_by_unit, o.accepted, NULL, NULL,
+			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, OPERATOR(aiusage.-) o.cost_by_unit, o.accepted, o.latency_ms, o.ttft_ms,
 			o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
 			o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
 			o.error_class, o.tags);
