@@ -16,6 +16,7 @@
 #include "common/guc.h"
 #include "common/xact_state.h"
 #include "attribution/attribution.h"
+#include "ledger/ledger.h"
 #include "pricing/pricing.h"
 #include "quota/quota.h"
 
@@ -31,4 +32,5 @@ _PG_init(void)
 	aiu_xact_init();
 	aiu_price_may_use_hook = aiu_access_may_use_book;
 	aiu_quota_init();
+	aiu_ledger_guard_init();
 }

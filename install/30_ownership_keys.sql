@@ -135,7 +135,7 @@ BEGIN
 		FROM jsonb_each(aiusage.record_field(r, 'allowed', 'object')) AS a), '{}') || (r - 'allowed');
 	PERFORM aiusage.record_fields_known(r, ARRAY['key', 'class', 'status', 'team', 'cost_center', 'project', 'environment',
 		'workflow', 'customer', 'owner', 'owner_kind', 'product', 'allowed_providers', 'allowed_models', 'allowed_endpoints',
-		'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'strict_prices', 'valid_from'],
+		'escalation_contact', 'review_cadence', 'reviewed_on', 'rotation', 'price_book', 'charge_book', 'strict_prices', 'retention_class', 'valid_from'],
 		'a key record');
 	rotation := aiusage.record_field(r, 'rotation', 'object');
 	PERFORM aiusage.record_fields_known(rotation, ARRAY['due', 'owner', 'trigger', 'replaced_by'], 'field "rotation" of a key record');
@@ -167,6 +167,12 @@ BEGIN
 	key_new.rotation_trigger := aiusage.record_text(rotation, 'trigger');
 	key_new.replaced_by := aiusage.record_text(rotation, 'replaced_by');
 	key_new.strict_prices := aiusage.record_field(r, 'strict_prices', 'boolean')::boolean;
+	key_new.retention_class := aiusage.record_text(r, 'retention_class');
+	IF key_new.retention_class IS NOT NULL AND NOT EXISTS (SELECT FROM aiusage.retention_class AS c WHERE c.class = key_new.retention_class) THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA404',
+			MESSAGE = format('retention class "%s" does not exist', left(key_new.retention_class, 64)),
+			HINT = 'aiusage.put_retention_class() makes one; aiusage.retention_class lists them.';
+	END IF;
 	BEGIN
 		field := 'review_cadence';
 		value := aiusage.record_text(r, 'review_cadence');
@@ -225,11 +231,11 @@ BEGIN
 	IF is_new THEN
 		INSERT INTO aiusage.api_key AS k (api_key, class, status, allowed_providers, allowed_models, allowed_endpoints,
 			escalation_contact, review_cadence, reviewed_on, rotation_due, rotation_owner, rotation_trigger, replaced_by,
-			strict_prices)
+			strict_prices, retention_class)
 		VALUES (key_new.api_key, key_new.class, coalesce(key_new.status, 'active'), key_new.allowed_providers,
 			key_new.allowed_models, key_new.allowed_endpoints, key_new.escalation_contact, key_new.review_cadence,
 			key_new.reviewed_on, key_new.rotation_due, key_new.rotation_owner, key_new.rotation_trigger, key_new.replaced_by,
-			key_new.strict_prices)
+			key_new.strict_prices, key_new.retention_class)
 		ON CONFLICT DO NOTHING;
 		is_new := FOUND;
 		IF NOT is_new THEN
@@ -253,7 +259,7 @@ BEGIN
 				review_cadence = key_new.review_cadence, reviewed_on = key_new.reviewed_on,
 				rotation_due = key_new.rotation_due, rotation_owner = key_new.rotation_owner,
 				rotation_trigger = key_new.rotation_trigger, replaced_by = key_new.replaced_by,
-				strict_prices = key_new.strict_prices
+				strict_prices = key_new.strict_prices, retention_class = key_new.retention_class
 			WHERE k.api_key = key_new.api_key;
 		END IF;
 	END IF;
@@ -413,7 +419,7 @@ BEGIN
 		'rotated_at', k.rotated_at,
 		'price_book', aiusage.assigned_book('key', k.api_key, 'cost', clock_timestamp()),
 		'charge_book', aiusage.assigned_book('key', k.api_key, 'charge', clock_timestamp()),
-		'strict_prices', k.strict_prices,
+		'strict_prices', k.strict_prices, 'retention_class', k.retention_class,
 		'created_at', k.created_at, 'created_by', k.created_by,
 		'assignment', CASE WHEN a.assignment IS NOT NULL THEN
 			jsonb_build_object('id', a.assignment, 'valid_from', a.valid_from, 'valid_to', a.valid_to) END,

@@ -48,7 +48,17 @@ COMMENT ON FUNCTION aiusage.book() IS 'Trigger of the ledger, BEFORE INSERT: val
 CREATE FUNCTION aiusage.append_only() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'aiu_append_only';
-COMMENT ON FUNCTION aiusage.append_only() IS 'Trigger of the ledger: refuses UPDATE, DELETE and TRUNCATE (UA403)';
+COMMENT ON FUNCTION aiusage.append_only() IS 'Trigger of the ledger: refuses UPDATE, DELETE and TRUNCATE (UA403), but for what erasing and moving may do, each in its one way';
+
+CREATE FUNCTION aiusage.permit_change(what text) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_permit_change';
+COMMENT ON FUNCTION aiusage.permit_change(text) IS 'Lets this transaction erase (set identifiers of ledger rows to NULL, and nothing else) or move (delete from the DEFAULT partition), until NULL takes it back. For the functions of the books'' owner that do so. UA422 for anything else';
+
+CREATE FUNCTION aiusage.change_permitted() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_change_permitted';
+COMMENT ON FUNCTION aiusage.change_permitted() IS 'Whether this transaction is erasing identifiers just now; guards of other tables ask';
 
 CREATE FUNCTION aiusage.capture_start(row_limit int) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -82,97 +92,3 @@ AS $$
 	WHERE i.inhparent = to_regclass('aiusage.usage_record') AND b.bound <> 'DEFAULT'
 $$;
 COMMENT ON FUNCTION aiusage.partition_ranges() IS 'Partitions of the ledger with the times of their ids, lower inclusive, upper exclusive; the DEFAULT partition is not listed';
-
-CREATE FUNCTION aiusage.make_partitions(from_at timestamptz DEFAULT NULL, to_at timestamptz DEFAULT NULL)
-	RETURNS TABLE (partition text, action text)
-	LANGUAGE c VOLATILE PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.make_partitions(timestamptz, timestamptz) IS 'Makes the partitions of the ledger that are missing between two times (default: from now to setting partitions_ahead), and moves rows of those times out of the DEFAULT partition. One row a partition made. Attaching needs a short lock of the DEFAULT partition; moving rows locks the ledger while it runs. UA422: range empty or over 20 years';
-
-CREATE FUNCTION aiusage.owner_make_partitions(from_at timestamptz, to_at timestamptz)
-	RETURNS TABLE (partition text, action text)
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp
-	SET TimeZone = 'UTC'
-	SET client_min_messages = warning
-AS $$
-#variable_conflict use_column
-DECLARE
-	width text := (SELECT value FROM aiusage.setting WHERE name = 'partition_interval');
-	ahead int := (SELECT value::int FROM aiusage.setting WHERE name = 'partitions_ahead');
-	unit text;
-	step_width interval;
-	at timestamptz;
-	upper_bound timestamptz;
-	covered timestamptz;
-	stop_at timestamptz;
-	relname text;
-	misplaced boolean;
-	moved bigint;
-BEGIN
-	unit := substring(width FROM '^1 (day|week|month)$');
-	IF unit IS NULL OR ahead NOT BETWEEN 0 AND 120 THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = format('setting partition_interval is "%s", partitions_ahead is %s', width, ahead),
-			DETAIL = 'The interval is 1 day, 1 week or 1 month; the number ahead is 0 to 120.';
-	END IF;
-	step_width := width::interval;
-	at := date_trunc(unit, coalesce(from_at, now()));
-	stop_at := coalesce(to_at, date_trunc(unit, greatest(coalesce(from_at, now()), now())) + (ahead + 1) * step_width);
-	IF stop_at <= at OR stop_at > at + interval '20 years' OR at < timestamptz '1971-01-01 00:00:00+00' THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'the range of partitions is empty, too long or too early',
-			DETAIL = format('From %s to %s.', at, stop_at),
-			HINT = 'At most 20 years at once, none before 1971.';
-	END IF;
-
-	-- One maker at a time; writers go on.
-	PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.make_partitions', 0));
-
-	WHILE at < stop_at LOOP
-		covered := (SELECT r.upper_at FROM aiusage.partition_ranges() AS r WHERE at >= r.lower_at AND at < r.upper_at);
-		IF covered IS NOT NULL THEN
-			at := covered;
-			CONTINUE;
-		END IF;
-		upper_bound := least(date_trunc(unit, at) + step_width,
-			(SELECT min(r.lower_at) FROM aiusage.partition_ranges() AS r WHERE r.lower_at > at));
-		relname := 'usage_record_p' || to_char(at, 'YYYYMMDD');
-
-		-- Made standing alone, then attached: CREATE ... PARTITION OF would lock the whole ledger.
-		EXECUTE format('CREATE TABLE aiusage.%I (LIKE aiusage.usage_record INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)', relname);
-		-- An event may precede its id by 2 days and follow it by 1 hour: with that slack, filters on occurred_at prune.
-		EXECUTE format('ALTER TABLE aiusage.%I ADD CONSTRAINT %I CHECK (occurred_at >= %L AND occurred_at < %L)',
-			relname, relname || '_occurred_at', at - interval '2 days', upper_bound + interval '1 hour');
-		EXECUTE format('COMMENT ON TABLE aiusage.%I IS %L', relname,
-			format('Ledger rows with ids of %s to %s', at, upper_bound));
-
-		misplaced := EXISTS (SELECT FROM aiusage.usage_record_default AS d
-			WHERE d.id >= aiusage.id_floor(at) AND d.id < aiusage.id_floor(upper_bound));
-		moved := 0;
-		IF misplaced THEN
-			-- Detached, the DEFAULT partition has no triggers: rows move as they are, txid included.
-			ALTER TABLE aiusage.usage_record DETACH PARTITION aiusage.usage_record_default;
-			EXECUTE format('INSERT INTO aiusage.%I SELECT * FROM aiusage.usage_record_default AS d WHERE d.id >= %L AND d.id < %L',
-				relname, aiusage.id_floor(at), aiusage.id_floor(upper_bound));
-			GET DIAGNOSTICS moved = ROW_COUNT;
-			DELETE FROM aiusage.usage_record_default AS d
-				WHERE d.id >= aiusage.id_floor(at) AND d.id < aiusage.id_floor(upper_bound);
-		END IF;
-		EXECUTE format('ALTER TABLE aiusage.usage_record ATTACH PARTITION aiusage.%I FOR VALUES FROM (%L) TO (%L)',
-			relname, aiusage.id_floor(at), aiusage.id_floor(upper_bound));
-		IF misplaced THEN
-			ALTER TABLE aiusage.usage_record ATTACH PARTITION aiusage.usage_record_default DEFAULT;
-		END IF;
-		-- Statement triggers are not cloned from the parent.
-		EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON aiusage.%I FOR EACH STATEMENT EXECUTE FUNCTION aiusage.append_only()', relname);
-		EXECUTE format('ALTER TABLE aiusage.%I ENABLE ALWAYS TRIGGER append_only_truncate', relname);
-
-		partition := relname;
-		action := CASE WHEN moved > 0 THEN format('made, %s rows moved from the default partition', moved) ELSE 'made' END;
-		RETURN NEXT;
-		at := upper_bound;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION aiusage.owner_make_partitions(timestamptz, timestamptz) IS 'Body of aiusage.make_partitions(), as the owner of the books';

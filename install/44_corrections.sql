@@ -8,7 +8,7 @@ CREATE FUNCTION aiusage.adjust(id uuid, usage aiusage.usage, reason text, ticket
 	RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the price version that the row stands at, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. The corrected row is final, also where the original''s counters were an estimate (stream_state partial or estimated). UA404: no such row; UA409: not a usage row, corrected already, or in a transaction above READ COMMITTED; UA422: no reason, or bad usage';
+COMMENT ON FUNCTION aiusage.adjust(uuid, aiusage.usage, text, text) IS 'Corrects the usage of a booked row: writes a reversal of it and a corrected row, priced under the price version that the row stands at, and returns the corrected row''s id. Both carry the original''s time while its invoice period is open, else now, in the open period. The corrected row is final, also where the original''s counters were an estimate (stream_state partial or estimated). UA404: no such row; UA409: a row that retention has dropped, not a usage row, corrected already, or in a transaction above READ COMMITTED; UA422: no reason, or bad usage';
 
 CREATE FUNCTION aiusage.reattribute(filters jsonb, assignment bigint, reason text, ticket text, dry_run boolean DEFAULT true)
 	RETURNS TABLE (from_assignment bigint, to_assignment bigint, row_count bigint, cost numeric, currency text, booked boolean)
@@ -20,7 +20,7 @@ CREATE FUNCTION aiusage.record_outcome(id uuid, accepted int, note text DEFAULT 
 	RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.record_outcome(uuid, int, text) IS 'Adds what was learned later: accepted results of a booked request (negative takes back); of a row that was corrected since, they count for the row that took its place. Returns the id of the outcome row. UA404: no such row; UA409: not a usage row; UA422: accepted is NULL or zero';
+COMMENT ON FUNCTION aiusage.record_outcome(uuid, int, text) IS 'Adds what was learned later: accepted results of a booked request (negative takes back); of a row that was corrected since, they count for the row that took its place. Returns the id of the outcome row. UA404: no such row; UA409: not a usage row, or one that retention has dropped; UA422: accepted is NULL or zero';
 
 CREATE FUNCTION aiusage.owner_open_correction(action text, reason text, ticket text, parameters jsonb)
 	RETURNS bigint
@@ -91,13 +91,34 @@ AS $$
 		UNION ALL
 		SELECT u.id, u.occurred_at, u.recorded_at, u.adjusts, l.depth + 1 FROM line AS l JOIN aiusage.usage_record AS u ON u.id = l.adjusts
 	)
-	SELECT (array_agg(l.occurred_at ORDER BY l.depth DESC))[1],
+	SELECT (array_agg(CASE WHEN l.adjusts IS NULL THEN l.occurred_at ELSE aiusage.id_time(l.adjusts) END ORDER BY l.depth DESC))[1],
 		coalesce((SELECT max(r.recorded_at) FROM line AS l JOIN aiusage.usage_record AS r ON r.adjusts = l.id
 				WHERE r.kind = 'adjustment' AND r.price_version IS NOT NULL),
 			(array_agg(l.recorded_at ORDER BY l.depth DESC))[1])
 	FROM line AS l
 $$;
-COMMENT ON FUNCTION aiusage.owner_priced_at(uuid) IS 'When the usage of a row was, which decides its books and rates, and when it was priced last, which decides what was known of them: of a corrected row, when that of the first original was, also where the correction is of a later day';
+COMMENT ON FUNCTION aiusage.owner_priced_at(uuid) IS 'When the usage of a row was, which decides its books and rates, and when it was priced last, which decides what was known of them: of a corrected row, when that of the first original was, also where the correction is of a later day; of an original that retention has dropped, the time in its id';
+
+CREATE FUNCTION aiusage.owner_no_such_row(id uuid) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	partition text := (SELECT l.partition FROM aiusage.ledger_partition AS l
+		WHERE l.state <> 'kept' AND owner_no_such_row.id >= aiusage.id_floor(l.lower_at) AND owner_no_such_row.id < aiusage.id_floor(l.upper_at));
+BEGIN
+	IF partition IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('row %s is no longer kept', id),
+			DETAIL = format('It was, if it was booked, in partition %s, which retention has dropped; the sums that it is part of stay.', partition),
+			HINT = 'Its period is closed: credit its statement with aiusage.reverse_statement(), or book what is missing as usage of today.';
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'UA404',
+		MESSAGE = format('no ledger row has id %s', coalesce(id::text, 'null')),
+		HINT = 'aiusage.usage_log shows the ids of rows.';
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_no_such_row(uuid) IS 'Raises what is to be said of an id that no ledger row has: UA409 when its partition was dropped, else UA404';
 
 /*
  * Writes the reversal and the corrected row of each original.  new_usage
@@ -309,9 +330,7 @@ BEGIN
 	END IF;
 	original_kind := (SELECT u.kind FROM aiusage.usage_record AS u WHERE u.id = owner_adjust.id);
 	IF original_kind IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('no ledger row has id %s', coalesce(id::text, 'null')),
-			HINT = 'aiusage.usage_log shows the ids of rows.';
+		PERFORM aiusage.owner_no_such_row(id);
 	ELSIF original_kind <> 'usage' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('row %s is itself a correction (%s)', id, original_kind),
@@ -413,9 +432,7 @@ BEGIN
 	END IF;
 	SELECT * INTO o FROM aiusage.usage_record AS u WHERE u.id = owner_record_outcome.id;
 	IF o.id IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('no ledger row has id %s', coalesce(owner_record_outcome.id::text, 'null')),
-			HINT = 'aiusage.usage_log shows the ids of rows.';
+		PERFORM aiusage.owner_no_such_row(owner_record_outcome.id);
 	ELSIF o.kind <> 'usage' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('row %s is a correction (%s)', o.id, o.kind),

@@ -62,9 +62,9 @@ BEGIN
 	SELECT c.check_name, c.wrong = 0, '0', c.wrong::text, c.meaning || coalesce('; the first: ' || c.first, '')
 	FROM (
 		SELECT count(*) FILTER (WHERE s.original_kind IS DISTINCT FROM 'usage'
-				AND s.adjusts >= (SELECT b.retained_from FROM aiusage.books AS b)) AS strays,
+				AND NOT s.dropped) AS strays,
 			min(s.adjusts::text) FILTER (WHERE s.original_kind IS DISTINCT FROM 'usage'
-				AND s.adjusts >= (SELECT b.retained_from FROM aiusage.books AS b)) AS strays_first,
+				AND NOT s.dropped) AS strays_first,
 			count(*) FILTER (WHERE s.reversals > 1) AS twice,
 			min(s.adjusts::text) FILTER (WHERE s.reversals > 1) AS twice_first,
 			count(*) FILTER (WHERE s.priced > 1 OR s.priced = 1 AND s.original_state <> 'unpriced') AS priced,
@@ -72,7 +72,8 @@ BEGIN
 			count(*) FILTER (WHERE s.reversals = 1 AND s.original_cost + s.cost <> 0) AS remains,
 			min(s.adjusts::text) FILTER (WHERE s.reversals = 1 AND s.original_cost + s.cost <> 0) AS remains_first
 		FROM (
-			SELECT r.adjusts, o.kind AS original_kind, o.cost_state AS original_state, coalesce(o.cost::numeric, 0) AS original_cost,
+			SELECT r.adjusts, EXISTS (SELECT FROM aiusage.sealed_partition AS p WHERE r.adjusts >= p.lower_id AND r.adjusts < p.upper_id) AS dropped,
+				o.kind AS original_kind, o.cost_state AS original_state, coalesce(o.cost::numeric, 0) AS original_cost,
 				count(*) FILTER (WHERE r.kind = 'reversal') AS reversals,
 				count(*) FILTER (WHERE r.kind = 'adjustment' AND r.unpriced_reason IS NOT NULL) AS priced,
 				coalesce(sum(r.cost::numeric) FILTER (WHERE r.kind IN ('reversal', 'adjustment')
@@ -114,6 +115,31 @@ BEGIN
 		CASE WHEN count(*) = 0 THEN 'Rows that no partition was made for'
 			ELSE 'WARNING: these rows have no partition of their own; aiusage.make_partitions(from_at, to_at) makes one and moves them' END
 	FROM aiusage.usage_record_default r;
+
+	RETURN QUERY
+	SELECT 'sealed: sums of dropped partitions', count(*) = 0, '0', count(*)::text,
+		'Partitions whose sealed sums are not the totals that were taken of their rows' || coalesce('; the first: ' || min(l.partition), '')
+	FROM aiusage.ledger_partition AS l
+	WHERE l.state IN ('sealed', 'detached', 'dropped') AND (
+		l.records <> (SELECT coalesce(sum(s.records), 0) FROM aiusage.sealed_15m AS s WHERE s.partition_number = l.number)
+		OR EXISTS (
+			SELECT FROM (
+				SELECT d.invoice_period, d.currency, d.list_currency, coalesce(d.charge_currency, '') AS charge_currency,
+					s.records, s.requests, s.cost, s.list_cost, s.charge
+				FROM aiusage.sealed_15m AS s JOIN aiusage.rollup_dimension AS d ON d.dimension = s.dimension
+				WHERE s.partition_number = l.number
+				UNION ALL
+				SELECT t.invoice_period, t.currency, t.list_currency, t.charge_currency, - t.records, - t.requests, - t.cost, - t.list_cost, - t.charge
+				FROM aiusage.sealed_total AS t WHERE t.partition_number = l.number
+			) AS x
+			GROUP BY x.invoice_period, x.currency, x.list_currency, x.charge_currency
+			HAVING sum(x.records) <> 0 OR sum(x.requests) <> 0 OR sum(x.cost) <> 0 OR sum(x.list_cost) <> 0 OR sum(x.charge) <> 0));
+
+	RETURN QUERY
+	SELECT 'sealed: dropped partitions are gone', count(*) = 0, '0', count(*)::text,
+		'Rows, in partitions that are kept or DEFAULT, with ids of a range that was dropped' || coalesce('; the first: ' || min(p.partition), '')
+	FROM aiusage.sealed_partition AS p
+	WHERE EXISTS (SELECT FROM aiusage.usage_record AS r WHERE r.id >= p.lower_id AND r.id < p.upper_id);
 
 	RETURN QUERY SELECT * FROM aiusage.owner_verify_statements();
 	RETURN QUERY SELECT 'wallets agree with their journals', count(*) = 0, '0', count(*)::text,

@@ -15,7 +15,7 @@ DECLARE
 	statement text := $query$
 		WITH both_sides AS (
 			SELECT true AS of_ledger, {ledger key}, {measures s.}
-			FROM aiusage.rollup_source AS s
+			FROM aiusage.rollup_truth AS s
 			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
 			UNION ALL
 			SELECT false AS of_ledger, {rollup key}, {measures s.}
@@ -47,7 +47,7 @@ DECLARE
 		)
 		SELECT '{rollup}: ' || m.measure, coalesce(sum(m.ledger), 0) = coalesce(sum(m.rollup), 0),
 			trim_scale(coalesce(sum(m.ledger), 0))::text, trim_scale(coalesce(sum(m.rollup), 0))::text,
-			'The ledger against {rollup} and the rows not folded yet'::text
+			'The ledger, and what was sealed of dropped partitions, against {rollup} and the rows not folded yet'::text
 		FROM measure AS m
 		GROUP BY m.measure
 		UNION ALL
@@ -117,7 +117,8 @@ BEGIN
 	RETURN QUERY SELECT 'rollup_dimension: ids are those of the values', wrong = 0, '0', wrong::text,
 		'Dimension sets stored under another id than their values have';
 
-	EXECUTE (SELECT 'SELECT count(*) FROM (' || string_agg('SELECT r.dimension FROM aiusage.' || l.rollup || ' AS r', ' UNION ALL ') || ') AS r '
+	EXECUTE (SELECT 'SELECT count(*) FROM (' || string_agg('SELECT r.dimension FROM aiusage.' || l.rollup || ' AS r', ' UNION ALL ')
+			|| ' UNION ALL SELECT r.dimension FROM aiusage.sealed_15m AS r) AS r '
 			'WHERE NOT EXISTS (SELECT FROM aiusage.rollup_dimension AS d WHERE d.dimension = r.dimension)'
 		FROM aiusage.rollup_levels() AS l
 		WHERE 'dimension' = ANY (l.key_columns) AND to_regclass('aiusage.' || l.rollup) IS NOT NULL) INTO wrong;

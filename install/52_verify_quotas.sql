@@ -34,6 +34,22 @@ BEGIN
 		LEFT JOIN aiusage.key_assignment AS a ON a.assignment = r.assignment
 		LEFT JOIN aiusage.api_key AS k ON k.api_key = r.api_key
 		LEFT JOIN aiusage.customer AS c ON c.customer = coalesce(r.customer, a.customer)
+		UNION ALL
+		-- what dropped partitions had, where the limit's counters are made of the rollups
+		SELECT 'adjustment', NULL, d.status, NULL, aiusage.amount(s.cost, d.currency), d.invoice_period,
+			jsonb_build_object('api_key', d.api_key, 'key_class', k.class, 'team', a.team, 'cost_center', a.cost_center,
+				'project', a.project, 'customer', coalesce(d.customer, a.customer), 'plan_tier', c.plan_tier,
+				'environment', a.environment, 'workflow', coalesce(d.workflow, a.workflow),
+				'provider', lower(d.provider COLLATE "C"), 'model', lower(d.model COLLATE "C"), 'endpoint', lower(d.endpoint COLLATE "C")),
+			s.bucket
+		FROM aiusage.sealed_15m AS s
+		JOIN aiusage.sealed_partition AS p ON p.number = s.partition_number
+		JOIN aiusage.rollup_dimension AS d ON d.dimension = s.dimension
+		LEFT JOIN aiusage.key_assignment AS a ON a.assignment = d.assignment
+		LEFT JOIN aiusage.api_key AS k ON k.api_key = d.api_key
+		LEFT JOIN aiusage.customer AS c ON c.customer = coalesce(d.customer, a.customer)
+		WHERE s.cost <> 0 AND (aiusage.owner_quota_from_rollup(owner_recount_quota.number, false)
+			OR aiusage.owner_quota_from_rollup(owner_recount_quota.number, true) AND p.sealed_at < q.published_at)
 	), counted AS (
 		SELECT f.d, f.at, f.invoice_period, CASE q.metric
 			WHEN 'spend' THEN CASE WHEN f.kind <> 'outcome' AND aiusage.currency(f.cost) = q.currency THEN f.cost::numeric END
@@ -84,21 +100,26 @@ BEGIN
 					AT TIME ZONE q.time_zone END AS ends_at
 		FROM placed AS p
 	)
-	SELECT ARRAY(SELECT e.d ->> u.p FROM unnest(q.per) WITH ORDINALITY AS u (p, ord) ORDER BY u.ord),
+	SELECT x.labels, x.window_key, sum(x.used) FROM (
+	SELECT ARRAY(SELECT e.d ->> u.p FROM unnest(q.per) WITH ORDINALITY AS u (p, ord) ORDER BY u.ord) AS labels,
 		CASE q."window" WHEN 'total' THEN 0 WHEN 'invoice_period' THEN e.invoice_period
-			ELSE (extract(epoch FROM e.starts_at) - extract(epoch FROM timestamptz '2000-01-01 00:00:00+00')) * 1000000 END,
-		sum(e.amount)
-	FROM ended AS e CROSS JOIN aiusage.fold_state AS f CROSS JOIN aiusage.books AS b
+			ELSE (extract(epoch FROM e.starts_at) - extract(epoch FROM timestamptz '2000-01-01 00:00:00+00')) * 1000000 END AS window_key,
+		e.amount AS used
+	FROM ended AS e CROSS JOIN aiusage.fold_state AS f
 	WHERE e.ends_at > q.pruned_to
 		AND aiusage.quota_kept(coalesce(e.starts_at, CASE WHEN q."window" = 'invoice_period' AND aiusage.period_exists(e.invoice_period)
 			THEN aiusage.period_starts_at(e.invoice_period) END, '-infinity'), e.ends_at, f.quotas_pruned_at)
-		-- of what retention has dropped, nothing can be recounted
-		AND (b.retained_from = '00000000-0000-0000-0000-000000000000'
-			OR e.starts_at > aiusage.id_time(b.retained_from) + interval '2 days')
+	UNION ALL
+	-- and what rows no longer say: of dropped partitions, or without their identifiers
+	SELECT z.labels, z.window_start, z.used
+	FROM aiusage.sealed_quota AS z CROSS JOIN aiusage.fold_state AS f
+	WHERE z.quota = owner_recount_quota.number AND z.ends_at > q.pruned_to AND aiusage.quota_kept(z.starts_at, z.ends_at, f.quotas_pruned_at)
+		AND (z.partition_number IS NULL OR EXISTS (SELECT FROM aiusage.sealed_partition AS p WHERE p.number = z.partition_number))
+	) AS x
 	GROUP BY 1, 2;
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_recount_quota(int, OUT text[], OUT numeric, OUT numeric) IS 'The counters of a limit, recounted from the whole ledger in plain SQL; window_key is quota_usage.window_start';
+COMMENT ON FUNCTION aiusage.owner_recount_quota(int, OUT text[], OUT numeric, OUT numeric) IS 'The counters of a limit, recounted from the whole ledger, and what dropped partitions had, in plain SQL; window_key is quota_usage.window_start';
 
 CREATE FUNCTION aiusage.owner_quota_drift() RETURNS TABLE (quota int, subject uuid, window_start bigint, in_memory numeric, in_books numeric)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -222,9 +243,7 @@ BEGIN
 				coalesce('; the first that differs: ' || min(aiusage.quota_subject_text(q.per, q.tag, coalesce(l.labels, c.labels)))
 					FILTER (WHERE l.used IS DISTINCT FROM c.used) || '. aiusage.rebuild_quota() counts it anew', ''))
 		FROM aiusage.owner_recount_quota(q.quota) AS l
-		FULL JOIN (SELECT u.labels, u.window_start, u.used, u.starts_at FROM aiusage.quota_counter AS u CROSS JOIN aiusage.books AS b
-			WHERE u.quota = q.quota AND u.used <> 0 AND (b.retained_from = '00000000-0000-0000-0000-000000000000'
-				OR u.starts_at > aiusage.id_time(b.retained_from) + interval '2 days')) AS c
+		FULL JOIN (SELECT u.labels, u.window_start, u.used FROM aiusage.quota_counter AS u WHERE u.quota = q.quota AND u.used <> 0) AS c
 			ON c.labels = l.labels AND c.window_start = l.window_key
 		WHERE l.used IS DISTINCT FROM 0;
 	END LOOP;

@@ -70,6 +70,39 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.owner_fold_quotas(bigint, bigint[], bigint, bigint[]) IS 'Adds the rows that are folded under one snapshot and were not under another to quota_usage. Both are given as fold_state keeps them, so it reads the same rows in any later snapshot: what its fold took';
 
+CREATE FUNCTION aiusage.owner_add_sealed_quota(number int) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	added bigint;
+BEGIN
+	WITH sealed AS MATERIALIZED (
+		SELECT q.quota, aiusage.quota_subject_id(q.quota, q.epoch, z.labels) AS subject, z.labels, z.window_start,
+			min(z.starts_at) AS starts_at, max(z.ends_at) AS ends_at, sum(z.used) AS used
+		FROM aiusage.sealed_quota AS z
+		JOIN aiusage.quota AS q ON q.quota = z.quota
+		CROSS JOIN aiusage.fold_state AS f
+		WHERE z.quota = number AND z.ends_at > q.pruned_to AND aiusage.quota_kept(z.starts_at, z.ends_at, f.quotas_pruned_at)
+			AND (z.partition_number IS NULL OR EXISTS (SELECT FROM aiusage.sealed_partition AS p WHERE p.number = z.partition_number))
+		GROUP BY q.quota, q.epoch, z.labels, z.window_start
+		HAVING sum(z.used) <> 0
+	), subjects AS (
+		INSERT INTO aiusage.quota_subject AS s (quota, subject, labels, first_at)
+		SELECT DISTINCT z.quota, z.subject, z.labels, now() FROM sealed AS z ORDER BY z.quota, z.subject
+		ON CONFLICT (quota, subject) DO NOTHING
+	), counters AS (
+		INSERT INTO aiusage.quota_usage AS u (quota, subject, window_start, starts_at, ends_at, used)
+		SELECT z.quota, z.subject, z.window_start, z.starts_at, z.ends_at, z.used FROM sealed AS z ORDER BY z.quota, z.subject, z.window_start
+		ON CONFLICT (quota, subject, window_start) DO UPDATE SET used = u.used + excluded.used
+		RETURNING 1
+	)
+	SELECT count(*) INTO added FROM counters;
+	RETURN added;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_add_sealed_quota(int) IS 'Adds to quota_usage what the rows of dropped partitions, and rows without their identifiers, had charged to a limit that is counted anew; returns to how many counters';
+
 /* Whether the folded rows of a limit can be had from the rollups: money, by dimensions that these have. */
 CREATE FUNCTION aiusage.owner_quota_from_rollup(quota int, fresh boolean) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL UNSAFE
@@ -132,7 +165,7 @@ BEGIN
 				HINT = 'Raise the setting, choose a shorter window, or limit spend by dimensions other than user_id, job_id and tag.';
 		END IF;
 	END IF;
-	RETURN aiusage.owner_add_quota_usage(folded, q.quota);
+	RETURN aiusage.owner_add_quota_usage(folded, q.quota) + aiusage.owner_add_sealed_quota(q.quota);
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_backfill_quota(int, boolean) IS 'Adds what is folded already to the counters of a limit, of windows that are not over; from the rollups where they have it, else from raw rows. 53400 when that would be too many';
@@ -394,6 +427,9 @@ BEGIN
 	GET DIAGNOSTICS pruned = ROW_COUNT;
 	DELETE FROM aiusage.quota_subject AS s
 	WHERE NOT EXISTS (SELECT FROM aiusage.quota_usage AS u WHERE u.quota = s.quota AND u.subject = s.subject);
+	DELETE FROM aiusage.sealed_quota AS z
+	USING aiusage.fold_state AS f, aiusage.quota AS q
+	WHERE q.quota = z.quota AND (q.status = 'retired' OR NOT aiusage.quota_kept(z.starts_at, z.ends_at, f.quotas_pruned_at));
 	RETURN pruned + expired;
 END
 $$;

@@ -128,9 +128,10 @@ AS $$
 			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step verify maintain make_partitions summarize
+			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step verify maintain make_partitions empty_default enforce_retention
+			put_retention_class drop_retention_class summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
-		('analyst admin approver', 'maintenance storage_step', 'SELECT', true),
+		('analyst admin approver', 'maintenance storage_step retention_class key_retention retention_status ledger_partition sealed_total', 'SELECT', true),
 		('analyst admin approver', 'status books_status books_pieces maintained_at piece_is_applied module_version storage_version system_identifier schedule_runs
 			cron_database', 'EXECUTE', true)
 	)

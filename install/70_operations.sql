@@ -174,6 +174,7 @@ DECLARE
 	v_step pg_catalog.record;
 	v_more pg_catalog.bool;
 	v_folded pg_catalog.int8;
+	v_done pg_catalog.text;
 	v_unsummarized pg_catalog.text;
 	v_index pg_catalog.regclass;
 	v_indexes pg_catalog.regclass[];
@@ -195,6 +196,25 @@ BEGIN
 		PERFORM aiusage.record_step('partitions', v_began, SQLERRM);
 	END;
 	COMMIT;
+
+	-- A transaction a partition: none holds the locks of another.
+	v_began := pg_catalog.clock_timestamp();
+	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: default partition', false);
+	v_done := '';
+	WHILE v_done IS NOT NULL LOOP
+		BEGIN
+			v_done := aiusage.empty_default();
+			IF v_done IS NULL THEN
+				PERFORM aiusage.record_step('default partition', v_began);
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('default partition: ', SQLERRM);
+			v_failed := pg_catalog.concat_ws(', ', v_failed, 'default partition');
+			PERFORM aiusage.record_step('default partition', v_began, SQLERRM);
+			v_done := NULL;
+		END;
+		COMMIT;
+	END LOOP;
 
 	v_began := pg_catalog.clock_timestamp();
 	LOOP
@@ -253,6 +273,25 @@ BEGIN
 	END;
 	COMMIT;
 
+	-- After the fold: what is not folded is not dropped.  A transaction a step; each step that is cut short is done again.
+	v_began := pg_catalog.clock_timestamp();
+	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: retention', false);
+	v_done := '';
+	WHILE v_done IS NOT NULL LOOP
+		BEGIN
+			v_done := aiusage.enforce_retention();
+			IF v_done IS NULL THEN
+				PERFORM aiusage.record_step('retention', v_began);
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('retention: ', SQLERRM);
+			v_failed := pg_catalog.concat_ws(', ', v_failed, 'retention');
+			PERFORM aiusage.record_step('retention', v_began, SQLERRM);
+			v_done := NULL;
+		END;
+		COMMIT;
+	END LOOP;
+
 	-- Pages that the BRIN indexes do not know yet are read by every view.
 	v_indexes := ARRAY(
 		SELECT i.inhrelid::pg_catalog.regclass
@@ -309,4 +348,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE aiusage.maintain() IS
-	'What is due: partitions ahead, fold, counters of windows long over, journals of wallets, holds that have ended, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';
+	'What is due: partitions ahead, rows out of the DEFAULT partition, fold, counters of windows long over, journals of wallets, holds that have ended, retention, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';

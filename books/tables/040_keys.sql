@@ -10,6 +10,19 @@
  * its end may be set; ledger rows refer to it by number.
  */
 
+CREATE TABLE aiusage.retention_class (
+	class text PRIMARY KEY CHECK (octet_length(class) BETWEEN 1 AND 256),
+	keep interval CHECK (keep >= interval '1 day'),
+	keep_identifiers interval CHECK (keep_identifiers >= interval '1 day'),
+	note text CHECK (octet_length(note) BETWEEN 1 AND 256)
+);
+COMMENT ON TABLE aiusage.retention_class IS 'How long ledger rows are kept, by class of their key: the class the key names, else the one that is called as its scope class (development, production, ...), else default. Written by aiusage.put_retention_class()';
+COMMENT ON COLUMN aiusage.retention_class.class IS 'Name of the class';
+COMMENT ON COLUMN aiusage.retention_class.keep IS 'How long after its time a row is kept, counted from the end of its partition; NULL: for ever. A partition is dropped when this has passed for every row in it';
+COMMENT ON COLUMN aiusage.retention_class.keep_identifiers IS 'How long after its time a row keeps its identifiers (user, request, trace, operation and job ids, origin, tags); NULL: as long as keep says, or for ever';
+COMMENT ON COLUMN aiusage.retention_class.note IS 'Why so: law, contract, policy; NULL: not said';
+INSERT INTO aiusage.retention_class (class, note) VALUES ('default', 'kept for ever, until somebody says how long');
+
 CREATE TABLE aiusage.api_key (
 	api_key text PRIMARY KEY CHECK (octet_length(api_key) BETWEEN 1 AND 256),
 	class text CHECK (class IN ('development', 'staging', 'production', 'batch', 'customer', 'evaluation')),
@@ -28,6 +41,7 @@ CREATE TABLE aiusage.api_key (
 	rotated_at timestamptz,
 	replaced_by text REFERENCES aiusage.api_key (api_key),
 	strict_prices boolean,
+	retention_class text REFERENCES aiusage.retention_class (class),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	created_by text NOT NULL DEFAULT current_user
 );
@@ -49,6 +63,7 @@ COMMENT ON COLUMN aiusage.api_key.rotation_trigger IS 'What else makes a rotatio
 COMMENT ON COLUMN aiusage.api_key.rotated_at IS 'Time of the last aiusage.rotate_key(); NULL: never';
 COMMENT ON COLUMN aiusage.api_key.replaced_by IS 'The key that takes its place; NULL: none';
 COMMENT ON COLUMN aiusage.api_key.strict_prices IS 'true: usage that no price is known for is refused (UA404); false: it is booked as unpriced; NULL: as the setting strict_prices says';
+COMMENT ON COLUMN aiusage.api_key.retention_class IS 'How long its ledger rows are kept (aiusage.retention_class); NULL: the class called as its scope class, else default';
 COMMENT ON COLUMN aiusage.api_key.created_at IS 'When it was entered';
 COMMENT ON COLUMN aiusage.api_key.created_by IS 'Role that entered it';
 

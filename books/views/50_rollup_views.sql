@@ -62,7 +62,8 @@ SELECT r.txid, r.occurred_at,
 		THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed,
 	CASE WHEN r.kind = 'reversal' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed_reversed,
 	r.cost_by_unit,
-	r.user_id
+	r.user_id,
+	r.id
 FROM aiusage.usage_record r
 -- by primary key: left out of the plan where the day is not used
 LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000;

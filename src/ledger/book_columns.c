@@ -87,13 +87,14 @@ aiu_book_check_id(const pg_uuid_t *id, const LedgerContext *ctx, TimestampTz now
 				 errdetail("Its time is %s, the server's is %s.",
 						   pstrdup(timestamptz_to_str(aiu_uuid_time(id))), pstrdup(timestamptz_to_str(now))),
 				 errhint("At most 1 hour ahead is allowed. Check the gateway's clock.")));
-	if (unlikely(ctx->retention && memcmp(id, &ctx->retained_from, UUID_LEN) < 0))
+	if (unlikely(ctx->retention && memcmp(id, &ctx->retained_from, UUID_LEN) < 0 && !aiu_ledger_id_is_kept(ctx, id)))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_CONFLICT),
 				 errmsg("the id of a usage row is older than what the ledger retains"),
 				 errdetail("Its time is %s; rows are retained from %s, and whether this one was booked is no longer known.",
 						   pstrdup(timestamptz_to_str(aiu_uuid_time(id))),
-						   pstrdup(timestamptz_to_str(aiu_uuid_time(&ctx->retained_from))))));
+						   pstrdup(timestamptz_to_str(aiu_uuid_time(&ctx->retained_from)))),
+				 errhint("If it was never booked, book it with a new id and today's time.")));
 }
 
 void

@@ -23,6 +23,9 @@
 /* Setting strict_keys: usage without an owner is refused. */
 extern bool aiu_ledger_strict_keys(void);
 
+/* forget at the end of a transaction what it may change of the ledger */
+extern void aiu_ledger_guard_init(void);
+
 extern bool aiu_uuid_is_v7(const pg_uuid_t *id);
 extern TimestampTz aiu_uuid_time(const pg_uuid_t *id);
 

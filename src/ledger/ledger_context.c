@@ -23,6 +23,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"
 
@@ -108,6 +109,50 @@ load_enums(LedgerContext *ctx)
 }
 
 /*
+ * Partitions below the retained range that are kept all the same, because they
+ * hold a retention class that is longer than those of younger ones.  None, as
+ * a rule.
+ */
+static void
+load_kept(LedgerContext *ctx)
+{
+	pg_uuid_t  *kept = NULL;
+	uint64		row;
+	bool		isnull;
+
+	if (ctx->kept != NULL)
+		pfree(ctx->kept);
+	ctx->kept = NULL;
+	ctx->nkept = 0;
+	if (!ctx->retention)
+		return;
+	if (SPI_execute("SELECT k.lower_id, k.upper_id FROM aiusage.owner_kept_ranges() AS k ORDER BY k.lower_id", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read which partitions are kept");
+	if (SPI_processed == 0)
+		return;
+	kept = MemoryContextAlloc(TopMemoryContext, SPI_processed * 2 * sizeof(pg_uuid_t));
+	for (row = 0; row < SPI_processed; row++)
+	{
+		kept[row * 2] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+		kept[row * 2 + 1] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	ctx->kept = kept;
+	ctx->nkept = (int) SPI_processed;
+}
+
+/* Does an id below the retained range belong to a partition that is kept? */
+bool
+aiu_ledger_id_is_kept(const LedgerContext *ctx, const pg_uuid_t *id)
+{
+	int			i;
+
+	for (i = 0; i < ctx->nkept; i++)
+		if (memcmp(id, &ctx->kept[i * 2], UUID_LEN) >= 0 && memcmp(id, &ctx->kept[i * 2 + 1], UUID_LEN) < 0)
+			return true;
+	return false;
+}
+
+/*
  * Read aiusage.setting and aiusage.books.  Returns false when the books'
  * system identifier is not this cluster's.
  */
@@ -134,6 +179,7 @@ load_settings(LedgerContext *ctx)
 	retained = DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	ctx->retained_from = *retained;
 	ctx->retention = memcmp(retained, &nil, sizeof(nil)) != 0;
+	load_kept(ctx);
 
 	ctx->strict_keys = false;
 	ctx->strict_prices = false;

@@ -106,7 +106,8 @@ read_row(Datum id, BookedRow *row)
 
 /*
  * As the owner: the cost, and when the usage was and was booked first, for a
- * corrected row is priced by the time of what it corrects.  Then when the
+ * corrected row is priced by the time of what it corrects; of a row that was
+ * dropped since, by the time in its id.  Then when the
  * versions that were published by then had been, the last ones first.
  */
 static int
@@ -117,7 +118,8 @@ read_times(Datum id, BookedRow *row, TimestampTz *published)
 		" SELECT u.cost, u.occurred_at, u.recorded_at, u.adjusts, 0 AS depth FROM aiusage.usage_record AS u WHERE u.id = $1"
 		" UNION ALL SELECT l.cost, u.occurred_at, u.recorded_at, u.adjusts, l.depth + 1 FROM line AS l"
 		" JOIN aiusage.usage_record AS u ON u.id = l.adjusts)"
-		" SELECT l.occurred_at, l.recorded_at, l.cost FROM line AS l ORDER BY l.depth DESC LIMIT 1";
+		" SELECT CASE WHEN l.adjusts IS NULL THEN l.occurred_at ELSE aiusage.id_time(l.adjusts) END, l.recorded_at, l.cost"
+		" FROM line AS l ORDER BY l.depth DESC LIMIT 1";
 	static const char times_query[] =
 		"WITH RECURSIVE line AS ("
 		" SELECT b.book, b.inherits, 1 AS depth FROM aiusage.price_version AS v JOIN aiusage.price_book AS b ON b.book = v.book WHERE v.version = $1"

@@ -28,6 +28,8 @@ typedef struct LedgerContext
 	int64		incarnation_bits;	/* incarnation << 48 */
 	pg_uuid_t	retained_from;
 	bool		retention;		/* retained_from is not the nil uuid */
+	int			nkept;			/* partitions below it that are kept all the same: lower, upper, in order */
+	pg_uuid_t  *kept;
 	bool		strict_keys;
 	bool		strict_prices;
 	AiuCurrency currency;		/* of rows that no book gives one */
@@ -47,6 +49,7 @@ typedef struct LedgerContext
 } LedgerContext;
 
 extern const LedgerContext *aiu_ledger_context(void);
+extern bool aiu_ledger_id_is_kept(const LedgerContext *ctx, const pg_uuid_t *id);
 
 /* Does the table have the ledger's columns?  Errors otherwise; remembered, by table. */
 extern void aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx);
