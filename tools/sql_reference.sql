@@ -33,12 +33,13 @@ FROM (VALUES
 	(9, 'Billing periods and statements', 'billing-periods.md', '^(31|48|050|110_statements|25_|52_statement)'),
 	(10, 'Contracts', 'contracts.md', '^(49|115|26)'),
 	(11, 'Rollups', 'rollups.md', '^(50|51_verify|51_usage|080)'),
-	(12, 'Reports', 'reports.md', '^53'),
-	(13, 'Limits and admission', 'limits.md', '^(52_verify|5[4-8]|100|105|60_quota)'),
-	(14, 'The emergency switch and prepaid', 'wallets.md', '^(59|110_wallets|61)'),
-	(15, 'Access', 'keys-and-access.md', '^(60_access|090)'),
-	(16, 'Operations', 'operations.md', '^(7|120)'),
-	(17, 'Everything else', 'architecture.md', '')) AS v (place, title, page, pattern);
+	(12, 'Retention', 'retention.md', '^(73|74|54_retention|13\d)_'),
+	(13, 'Reports', 'reports.md', '^53'),
+	(14, 'Limits and admission', 'limits.md', '^(52_verify|5[4-8]|100|105|60_quota)'),
+	(15, 'The emergency switch and prepaid', 'wallets.md', '^(59|110_wallets|61)'),
+	(16, 'Access', 'keys-and-access.md', '^(60_access|090)'),
+	(17, 'Operations', 'operations.md', '^(7|120)'),
+	(18, 'Everything else', 'architecture.md', '')) AS v (place, title, page, pattern);
 
 -- Text in Markdown; one line.
 CREATE FUNCTION pg_temp.md(text text) RETURNS text LANGUAGE sql AS $$
