@@ -20,13 +20,20 @@ CREATE FUNCTION aiusage.guard_audit_log() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- Erasing a person leaves the entry, with (erased) for who it was.
+	IF TG_OP = 'UPDATE' AND aiusage.change_permitted() THEN
+		IF to_jsonb(NEW) - ARRAY['old', 'new'] = to_jsonb(OLD) - ARRAY['old', 'new']
+			AND aiusage.only_redacted(OLD.old, NEW.old) AND aiusage.only_redacted(OLD.new, NEW.new) THEN
+			RETURN NEW;
+		END IF;
+	END IF;
 	RAISE EXCEPTION USING ERRCODE = 'UA403',
 		MESSAGE = 'the audit log is not changed or deleted',
 		DETAIL = 'What was changed, by whom and when, stays as it was written.',
 		HINT = 'Keep a copy elsewhere for what must outlive this database; there is nothing to be mended here.';
 END
 $$;
-COMMENT ON FUNCTION aiusage.guard_audit_log() IS 'Trigger of aiusage.audit_log: entries are only added (UA403), also by the owner of the books';
+COMMENT ON FUNCTION aiusage.guard_audit_log() IS 'Trigger of aiusage.audit_log: entries are only added (UA403), also by the owner of the books; erasing a person puts (erased) for a user''s id and changes nothing else';
 
 CREATE FUNCTION aiusage.invalidate_caches() RETURNS trigger
 	LANGUAGE c

@@ -83,7 +83,7 @@ BEGIN
 	IF TG_OP = 'DELETE' THEN
 		RETURN OLD;
 	END IF;
-	IF TG_OP = 'INSERT' THEN
+	IF TG_OP = 'INSERT' OR aiusage.change_permitted() AND aiusage.only_redacted(to_jsonb(OLD), to_jsonb(NEW)) THEN
 		RETURN NEW;
 	END IF;
 	IF OLD.status <> 'draft' THEN
@@ -120,6 +120,9 @@ BEGIN
 			MESSAGE = 'overrides of limits cannot be deleted',
 			HINT = 'aiusage.end_override() ends one.';
 	END IF;
+	IF aiusage.change_permitted() AND aiusage.only_redacted(to_jsonb(OLD), to_jsonb(NEW)) THEN
+		RETURN NEW;
+	END IF;
 	IF to_jsonb(NEW) - 'valid_until' IS DISTINCT FROM to_jsonb(OLD) - 'valid_until' OR NEW.valid_until > OLD.valid_until THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
 			MESSAGE = format('override %s cannot be changed', OLD.override),
@@ -141,6 +144,9 @@ BEGIN
 			MESSAGE = 'requests to raise a limit cannot be deleted',
 			HINT = 'aiusage.withdraw_request() takes one back.';
 	END IF;
+	IF aiusage.change_permitted() AND aiusage.only_redacted(to_jsonb(OLD), to_jsonb(NEW)) THEN
+		RETURN NEW;
+	END IF;
 	IF OLD.status <> 'requested' OR
 		to_jsonb(NEW) - ARRAY['status', 'decided_at', 'decided_by', 'decision_note'] IS DISTINCT FROM
 		to_jsonb(OLD) - ARRAY['status', 'decided_at', 'decided_by', 'decision_note']
@@ -159,7 +165,8 @@ CREATE FUNCTION aiusage.guard_quota_event() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - 'notified_at' = to_jsonb(OLD) - 'notified_at' THEN
+	IF TG_OP = 'UPDATE' AND (to_jsonb(NEW) - 'notified_at' = to_jsonb(OLD) - 'notified_at'
+		OR aiusage.change_permitted() AND aiusage.only_redacted(to_jsonb(OLD), to_jsonb(NEW))) THEN
 		RETURN NEW;
 	END IF;
 	RAISE EXCEPTION USING ERRCODE = 'UA403',

@@ -118,7 +118,7 @@ AS $$
 			start_cost_center stop_customer start_customer', 'EXECUTE', true),
 
 		-- administration
-		('admin', 'setting access_grant audit_log', 'SELECT', true),
+		('admin', 'setting access_grant audit_log erasure class_erasure', 'SELECT', true),
 		('admin', 'setting', 'UPDATE', true),
 		('admin', 'team cost_center customer api_key key_credential', 'INSERT UPDATE DELETE', true),
 		('admin', 'key_assignment price_book_assignment', 'INSERT UPDATE', true),
@@ -129,7 +129,7 @@ AS $$
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step verify maintain make_partitions empty_default enforce_retention
-			put_retention_class drop_retention_class summarize
+			put_retention_class drop_retention_class erase_user request_erasure erase_identifiers user_digest summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
 		('analyst admin approver', 'maintenance storage_step retention_class key_retention retention_status ledger_partition sealed_total', 'SELECT', true),
 		('analyst admin approver', 'status books_status books_pieces maintained_at piece_is_applied module_version storage_version system_identifier schedule_runs

@@ -273,6 +273,25 @@ BEGIN
 	END;
 	COMMIT;
 
+	-- A transaction a batch.
+	v_began := pg_catalog.clock_timestamp();
+	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: erasure', false);
+	v_done := '';
+	WHILE v_done IS NOT NULL LOOP
+		BEGIN
+			v_done := aiusage.erase_identifiers();
+			IF v_done IS NULL THEN
+				PERFORM aiusage.record_step('erasure', v_began);
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('erasure: ', SQLERRM);
+			v_failed := pg_catalog.concat_ws(', ', v_failed, 'erasure');
+			PERFORM aiusage.record_step('erasure', v_began, SQLERRM);
+			v_done := NULL;
+		END;
+		COMMIT;
+	END LOOP;
+
 	-- After the fold: what is not folded is not dropped.  A transaction a step; each step that is cut short is done again.
 	v_began := pg_catalog.clock_timestamp();
 	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: retention', false);
@@ -348,4 +367,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE aiusage.maintain() IS
-	'What is due: partitions ahead, rows out of the DEFAULT partition, fold, counters of windows long over, journals of wallets, holds that have ended, retention, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';
+	'What is due: partitions ahead, rows out of the DEFAULT partition, fold, counters of windows long over, journals of wallets, holds that have ended, identifiers whose time is over and persons to be erased, retention, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';

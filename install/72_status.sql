@@ -72,9 +72,26 @@ BEGIN
 	n := (SELECT count(*) FROM (SELECT FROM aiusage.usage_record_default AS d LIMIT most) AS d);
 	RETURN QUERY SELECT 'default partition', CASE WHEN n = 0 THEN 'ok' ELSE 'warning' END,
 		format(CASE WHEN n >= most THEN '%s or more rows' ELSE '%s rows' END, n),
-		'Rows for whose time no partition was made: they count as any other, but cannot be dropped by age',
+		'Rows for whose time no partition was made: they count as any other, but cannot be dropped by age; maintain() moves them',
 		CASE WHEN n > 0 THEN (SELECT format('SELECT * FROM aiusage.make_partitions(%L, %L)', min(d.occurred_at)::date, max(d.occurred_at)::date + 1)
 			FROM (SELECT d.occurred_at FROM aiusage.usage_record_default AS d LIMIT most) AS d) END;
+
+	-- retention
+	RETURN QUERY SELECT 'retention',
+		CASE WHEN count(*) FILTER (WHERE p.state IN ('frozen', 'sealed', 'detached') AND coalesce(p.sealed_at, p.frozen_at) < now() - interval '1 day') > 0
+			THEN 'warning' WHEN count(*) FILTER (WHERE p.state <> 'dropped' AND p.held_by NOT LIKE 'retention:%') > 0 THEN 'info' ELSE 'ok' END,
+		format('%s dropped, %s on the way, %s due and held', count(*) FILTER (WHERE p.state = 'dropped'),
+			count(*) FILTER (WHERE p.state IN ('frozen', 'sealed', 'detached')),
+			count(*) FILTER (WHERE p.state = 'kept' AND p.held_by NOT LIKE 'retention:%')),
+		coalesce('Partitions whose time is over and that are still there: ' || string_agg(format('%s (%s)', p.partition, p.held_by), '; ' ORDER BY p.lower_at)
+			FILTER (WHERE p.state <> 'dropped' AND p.held_by NOT LIKE 'retention:%'), 'Partitions are dropped when the time of their rows is over'),
+		CASE WHEN count(*) FILTER (WHERE p.state <> 'dropped' AND p.held_by NOT LIKE 'retention:%') > 0
+			THEN 'Mend what holds them (close the period, fold, end the transaction); aiusage.retention_status says more' END
+	FROM aiusage.ledger_partition AS p;
+	RETURN QUERY SELECT 'erasures', CASE WHEN min(e.requested_at) < now() - interval '1 day' THEN 'warning' WHEN count(*) > 0 THEN 'info' ELSE 'ok' END,
+		format('%s open', count(*)), 'Persons who are to be erased and are not yet; aiusage.erasure says how far each is',
+		CASE WHEN count(*) > 0 THEN 'CALL aiusage.maintain() goes on with them' END
+	FROM aiusage.erasure AS e WHERE e.status = 'open';
 
 	-- the fold
 	SELECT count(*) AS rows, now() - min(t.recorded_at) AS late INTO tail

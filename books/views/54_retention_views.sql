@@ -9,6 +9,10 @@ CREATE TRIGGER a_check_labels BEFORE INSERT OR UPDATE ON aiusage.retention_class
 DROP TRIGGER IF EXISTS audit_change ON aiusage.retention_class;
 CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON aiusage.retention_class
 	FOR EACH ROW EXECUTE FUNCTION aiusage.audit_change();
+-- Of an erasure, that it was asked for and how it ended; by its digest, never by the user.
+DROP TRIGGER IF EXISTS audit_erasure ON aiusage.erasure;
+CREATE TRIGGER audit_erasure AFTER INSERT OR UPDATE ON aiusage.erasure
+	FOR EACH ROW EXECUTE FUNCTION aiusage.audit_erasure();
 -- Of a partition, what was done to it; not every look at it.
 DROP TRIGGER IF EXISTS audit_state ON aiusage.ledger_partition;
 CREATE TRIGGER audit_state AFTER UPDATE ON aiusage.ledger_partition
