@@ -142,6 +142,9 @@ DECLARE
 	v_rows bigint;
 BEGIN
 	EXECUTE aiusage.owner_fold_statement() INTO v_rows USING from_boundary, from_running, to_boundary, to_running;
+	IF v_rows > 0 AND to_regclass('aiusage.rollup_latency') IS NOT NULL THEN
+		EXECUTE aiusage.owner_latency_statement() USING from_boundary, from_running, to_boundary, to_running;
+	END IF;
 	RETURN v_rows;
 END
 $$;

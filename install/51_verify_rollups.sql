@@ -111,6 +111,7 @@ BEGIN
 	LOOP
 		RETURN QUERY SELECT * FROM aiusage.owner_verify_rollup(level.rollup);
 	END LOOP;
+	RETURN QUERY SELECT * FROM aiusage.owner_verify_latency();
 
 	EXECUTE 'SELECT count(*) FROM aiusage.rollup_dimension AS d WHERE d.dimension <> aiusage.dimension_id('
 		|| aiusage.owner_each_dimension('d.{label}') || ')' INTO wrong;

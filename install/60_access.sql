@@ -71,6 +71,8 @@ AS $$
 			team_month_quota_events unmatched_spend key_week', 'SELECT', false),
 		('analyst admin approver member', 'report_span key_review key_model_shift top_movers', 'EXECUTE', false),
 		('analyst admin approver member', 'bucket_base bucket_owners bucket_days bucket_quarters bucket_rows', 'SELECT', false),
+		('analyst admin approver member', 'latency_source latency_daily latency_histogram', 'SELECT', false),
+		('analyst admin approver member', 'latency', 'EXECUTE', false),
 		('analyst admin approver member', 'usage_buckets usage_growth usage_page costs_page bucket_check bucket_at bucket_sums bucket_page span_before',
 			'EXECUTE', false),
 		-- reports in another currency

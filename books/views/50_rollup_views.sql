@@ -63,7 +63,9 @@ SELECT r.txid, r.occurred_at,
 	CASE WHEN r.kind = 'reversal' THEN aiusage.billed_usage(r.usage, r.cost_by_unit) END AS billed_reversed,
 	r.cost_by_unit,
 	r.user_id,
-	r.id
+	r.id,
+	aiusage.latency_bucket(r.latency_ms) AS latency_bucket,
+	aiusage.latency_bucket(r.ttft_ms) AS ttft_bucket
 FROM aiusage.usage_record r
 -- by primary key: left out of the plan where the day is not used
 LEFT JOIN aiusage.billing_calendar c ON c.calendar = r.invoice_period / 100000;
