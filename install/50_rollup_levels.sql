@@ -17,7 +17,8 @@ RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(replace(replace(replace(replace(replace(owner_each_measure.template,
+	SELECT string_agg(replace(replace(replace(replace(replace(replace(owner_each_measure.template,
+			'{same}', CASE WHEN m.type LIKE 'aiusage.%' THEN 'r.{m}::text = n.{m}::text' ELSE 'r.{m} = n.{m}' END),
 			'{differs}', CASE WHEN m.type LIKE 'aiusage.%' THEN 'coalesce(t.l_{m}::text, ''{}'') <> coalesce(t.r_{m}::text, ''{}'')'
 				ELSE 't.l_{m} IS DISTINCT FROM t.r_{m}' END),
 			'{total}', CASE m.type WHEN 'bigint' THEN 'sum(d.{m})::bigint'
@@ -31,7 +32,7 @@ AS $$
 			AND a.attname NOT IN ('bucket', 'dimension')) AS m
 $$;
 COMMENT ON FUNCTION aiusage.owner_each_measure(text, text) IS
-	'A piece of SQL for each measure of the rollups, in order: {m} is the name, {sum} its aggregate, {+} its operator, {total} the sum over rows d as it is stored, {differs} whether t.l_{m} and t.r_{m} are not equal';
+	'A piece of SQL for each measure of the rollups, in order: {m} is the name, {sum} its aggregate, {+} its operator, {total} the sum over rows d as it is stored, {differs} whether t.l_{m} and t.r_{m} are not equal, {same} whether r.{m} and n.{m} are';
 
 CREATE FUNCTION aiusage.owner_each_dimension(template text, separator text DEFAULT ', ')
 RETURNS text

@@ -85,7 +85,7 @@ AS $$
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
 			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction
-			reprice_job reprice_progress reprice_report',
+			rebuild_job rebuild_progress reprice_job reprice_progress reprice_report',
 			'SELECT', true),
 		('analyst admin approver', 'explain_owner key_record assigned_book validate_prices diff_prices price_rules_of price_holes price_rule_applies
 			price_rule_names price_previous_version export_prices prices_checksum verify storage_version', 'EXECUTE', true),
@@ -130,7 +130,7 @@ AS $$
 			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step verify maintain make_partitions empty_default enforce_retention
+			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step rebuild_rollups start_rebuild rebuild_step cancel_rebuild verify maintain make_partitions empty_default enforce_retention
 			put_retention_class drop_retention_class erase_user request_erasure erase_identifiers user_digest summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
 		('analyst admin approver', 'maintenance storage_step retention_class key_retention retention_status ledger_partition sealed_total', 'SELECT', true),
