@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 SELECT count(*) > 0 AS books FROM aiusage.init();
-SELECT FROM aiusage.make_partitions('2021-06-01', '2021-08-01');
+SELECT count(*) >= 0 AS partitions FROM aiusage.make_partitions('2021-06-01', '2021-08-01');
 RESET client_min_messages;
 SET TimeZone = 'UTC';
 SELECT aiusage.put_key('{"key": "chunks-1", "team": "chunks-a", "cost_center": "chunks-cc", "environment": "production",

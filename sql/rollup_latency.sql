@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 SELECT count(*) > 0 AS books FROM aiusage.init();
-SELECT FROM aiusage.make_partitions('2021-09-01', '2021-11-01');
+SELECT count(*) >= 0 AS partitions FROM aiusage.make_partitions('2021-09-01', '2021-11-01');
 RESET client_min_messages;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
@@ -66,6 +66,9 @@ LEFT JOIN aiusage.key_assignment AS a ON a.assignment = u.assignment
 CROSS JOIN LATERAL (VALUES ('latency', u.latency_ms), ('ttft', u.ttft_ms)) AS m (measure, ms)
 WHERE u.kind IN ('usage', 'reversal') AND m.ms IS NOT NULL;
 
+-- what is above the last bound is shown as it; NULL stays NULL
+CREATE FUNCTION pg_temp.cap(ms int) RETURNS int LANGUAGE sql AS 'SELECT CASE WHEN ms > 1000000 THEN 1000000 ELSE ms END';
+
 CREATE FUNCTION pg_temp.differences(OUT histogram bigint, OUT daily bigint, OUT by_model bigint, OUT percentiles_outside bigint, OUT unfolded boolean) LANGUAGE sql AS $$
 	SELECT (WITH ours AS MATERIALIZED (
 			SELECT day, team, cost_center, provider, model, endpoint, service_tier, region, status, measure, above, at_most, sum(sign)
@@ -92,12 +95,12 @@ CREATE FUNCTION pg_temp.differences(OUT histogram bigint, OUT daily bigint, OUT 
 				aiusage.latency_bucket(v.latency_p95::int), aiusage.latency_bucket(v.latency_p99::int), aiusage.latency_bucket(v.ttft_p50::int), aiusage.latency_bucket(v.ttft_p99::int)
 			FROM aiusage.latency(NULL, NULL, '{model,day}') AS v
 			EXCEPT ALL
-			SELECT o.day, o.model, aiusage.latency_bucket(least(percentile_disc(0.5) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'), 1000000)),
-				aiusage.latency_bucket(least(percentile_disc(0.9) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'), 1000000)),
-				aiusage.latency_bucket(least(percentile_disc(0.95) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'), 1000000)),
-				aiusage.latency_bucket(least(percentile_disc(0.99) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'), 1000000)),
-				aiusage.latency_bucket(least(percentile_disc(0.5) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'ttft'), 1000000)),
-				aiusage.latency_bucket(least(percentile_disc(0.99) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'ttft'), 1000000))
+			SELECT o.day, o.model, aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.5) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'))),
+				aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.9) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'))),
+				aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.95) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'))),
+				aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.99) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'latency'))),
+				aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.5) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'ttft'))),
+				aiusage.latency_bucket(pg_temp.cap(percentile_disc(0.99) WITHIN GROUP (ORDER BY o.ms) FILTER (WHERE o.measure = 'ttft')))
 			FROM oracle AS o GROUP BY o.day, o.model) AS d
 		WHERE NOT EXISTS (SELECT FROM oracle AS o WHERE o.sign < 0 AND o.day = d.day)),
 	EXISTS (SELECT FROM aiusage.rollup_tail) $$;

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS aiusage;
 SELECT count(*) > 0 AS books FROM aiusage.init();
-SELECT FROM aiusage.make_partitions('2022-06-01', '2022-08-01');
+SELECT count(*) >= 0 AS partitions FROM aiusage.make_partitions('2022-06-01', '2022-08-01');
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
 SELECT aiusage.set_billing_calendar('rebuild-ny', 'America/New_York', 15) IS NOT NULL AS calendar;
@@ -36,7 +36,7 @@ DELETE FROM aiusage.rollup_15m WHERE bucket >= '2022-06-20' AND bucket < '2022-0
 UPDATE aiusage.rollup_15m SET cost_by_unit = '{"USD": {"input_tokens": 1}}', cost = 1 WHERE bucket >= '2022-06-23' AND bucket < '2022-06-24';
 INSERT INTO aiusage.rollup_15m SELECT (jsonb_populate_record(r, '{"bucket": "2022-06-24T00:07:00Z"}')).* FROM aiusage.rollup_15m r WHERE bucket >= '2022-06-24' ORDER BY bucket LIMIT 1;
 UPDATE aiusage.rollup_daily SET requests = requests + 1 WHERE day = '2022-06-25';
-DELETE FROM aiusage.rollup_monthly WHERE month >= '2022-05-01';
+DELETE FROM aiusage.rollup_monthly WHERE month >= '2022-05-01' AND month < '2022-08-01';
 INSERT INTO aiusage.rollup_owner_daily SELECT (jsonb_populate_record(r, '{"team": "rebuild-9"}')).* FROM aiusage.rollup_owner_daily r WHERE day = '2022-06-12';
 UPDATE aiusage.rollup_latency SET latency_le_100 = latency_le_100 + 7 WHERE day = '2022-06-15';
 DELETE FROM aiusage.rollup_dimension WHERE api_key = 'rebuild-3';
