@@ -77,18 +77,23 @@ sub check_all
 sub full { my ($key) = @_; return $session->query_safe("SELECT attempts('$key', 12)") =~ tr/+//; }
 
 # ---- a sliding window, asked in each of its sub-buckets of 50 s: never less than its length, a sub-bucket more at most
-set_clock(-7000);
-is(full('k5'), 5, 'a sliding limit');
-for my $later (map { 50 * $_ } (1 .. 11))
+my $at = sub { set_clock(-7000 + $_[0]) };	# 10 s into a sub-bucket
+$at->(0);
+is($session->query_safe(q{SELECT attempts('k5', 3)}), '+++', 'a sliding limit');
+for my $later (map { 50 * $_ } (1 .. 10))
 {
-	set_clock(-7000 + $later);
-	my $got = full('k5');
-	is($got, 0, "... is used up $later s later") if $later == 550 || $got != 0;
+	$at->($later);
+	my $got = $session->query_safe(q{SELECT decision FROM aiusage.admit('k5', 'lab', 'm1', '{"input_tokens": 0}', durable => false), LATERAL aiusage.release(hold_id)});
+	is($got, 'allow', "... has room $later s later") if $later == 500 || $got ne 'allow';
 }
-set_clock(-7000 + 597);
-is(full('k5'), 0, '... and just before the window is over');
-set_clock(-7000 + 651);
-is(full('k5'), 5, '... and has room after that');
+$at->(555);
+is($session->query_safe(q{SELECT attempts('k5', 1)}), '+', '... and again');
+$at->(595);
+is(full('k5'), 1, '... once more, just before the window of the first three is over');
+$at->(651);
+is(full('k5'), 3, '... which is room after that');
+$at->(555 + 594);
+is(full('k5'), 0, '... and no more before that of the fourth is');
 
 # ---- as it should be
 set_clock(0);
