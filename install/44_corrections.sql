@@ -255,13 +255,13 @@ BEGIN
 
 		IF later.cost_by_unit IS NOT NULL THEN
 			INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
-				price_version, invoice_period, status, stream_state, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit,
+				price_version, invoice_period, status, stream_state, cost_state, kind, attempt, status_code, api_key, provider, model, usage, cost_by_unit,
 				request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
 				provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
 				error_class, tags)
 			VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) later.cost, OPERATOR(aiusage.-) later.list_cost,
 				OPERATOR(aiusage.-) later.charge, o.assignment, number, o.id, NULL, period, o.status, o.stream_state,
-				CASE o.cost_state WHEN 'unpriced' THEN 'final' ELSE o.cost_state END, 'adjustment', o.attempt, o.api_key, o.provider, o.model,
+				CASE o.cost_state WHEN 'unpriced' THEN 'final' ELSE o.cost_state END, 'adjustment', o.attempt, o.status_code, o.api_key, o.provider, o.model,
 				'{}', OPERATOR(aiusage.-) later.cost_by_unit,
 				o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
 				o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
@@ -453,12 +453,12 @@ BEGIN
 	at := CASE WHEN period = o.invoice_period THEN o.occurred_at ELSE clock_timestamp() END;
 	outcome := aiusage.uuid_v7(at);
 	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,
-		status, cost_state, kind, attempt, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id, customer,
-		workflow, endpoint, service_tier, region)
+		status, cost_state, kind, attempt, status_code, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id,
+		customer, workflow, endpoint, service_tier, region, tags)
 	VALUES (outcome, at, clock_timestamp(), aiusage.amount(0, aiusage.currency(o.cost_by_unit)), o.assignment, number, o.id,
 		period, owner_record_outcome.accepted,
-		o.status, 'final', 'outcome', o.attempt, o.api_key, o.provider, o.model, '{}', format('{"%s": {}}', aiusage.currency(o.cost_by_unit))::aiusage.unit_costs,
-		o.request_id, o.operation_id, o.user_id, o.customer, o.workflow, o.endpoint, o.service_tier, o.region);
+		o.status, 'final', 'outcome', o.attempt, o.status_code, o.api_key, o.provider, o.model, '{}', format('{"%s": {}}', aiusage.currency(o.cost_by_unit))::aiusage.unit_costs,
+		o.request_id, o.operation_id, o.user_id, o.customer, o.workflow, o.endpoint, o.service_tier, o.region, o.tags);
 	UPDATE aiusage.correction AS x SET row_count = 1 WHERE x.correction = number;
 	RETURN outcome;
 END

@@ -232,7 +232,7 @@ DECLARE
 			FROM (SELECT DISTINCT f.invoice_period FROM difference AS f WHERE (f.d).changed) AS p
 		), booked AS (
 			INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
-				price_version, invoice_period, status, stream_state, cost_state, unpriced_reason, kind, attempt, api_key, provider, model,
+				price_version, invoice_period, status, stream_state, cost_state, unpriced_reason, kind, attempt, status_code, api_key, provider, model,
 				usage, cost_by_unit, request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin,
 				provider_account, provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route,
 				fallback_from, error_class, tags)
@@ -244,7 +244,7 @@ DECLARE
 				CASE WHEN f.cost_state <> 'unpriced' THEN f.cost_state
 					WHEN f.stream_state IN ('partial', 'estimated') THEN 'estimated' ELSE 'final' END,
 				-- this one prices the row, which counts as unpriced no longer
-				CASE WHEN (f.d).prices THEN f.unpriced_reason END, 'adjustment', f.attempt, f.api_key, f.provider, f.model,
+				CASE WHEN (f.d).prices THEN f.unpriced_reason END, 'adjustment', f.attempt, f.status_code, f.api_key, f.provider, f.model,
 				CASE WHEN (f.d).prices THEN f.usage ELSE '{}' END,
 				(f.d).cost_by_unit, f.request_id, f.trace_id, f.operation_id, f.job_id, f.credential_label, f.user_id, f.customer, f.workflow, f.origin,
 				f.provider_account, f.provider_request_id, f.requested_model, f.endpoint, f.requested_service_tier, f.service_tier, f.region, f.route,

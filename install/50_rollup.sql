@@ -6,12 +6,20 @@
 
 CREATE FUNCTION aiusage.dimension_id(assignment bigint, invoice_period integer,
 	api_key text, provider text, model text, endpoint text, service_tier text, region text,
-	customer text, workflow text, status text, currency text, list_currency text, charge_currency text)
+	customer text, workflow text, status text, currency text, list_currency text, charge_currency text,
+	status_class text, tags text)
 RETURNS uuid
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'aiu_rollup_dimension_id';
-COMMENT ON FUNCTION aiusage.dimension_id(bigint, integer, text, text, text, text, text, text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION aiusage.dimension_id(bigint, integer, text, text, text, text, text, text, text, text, text, text, text, text, text, text) IS
 	'Id of a set of rollup dimension values: the first 128 bits of SHA-256 over them, NULLs and lengths unambiguous. Never NULL';
+
+CREATE FUNCTION aiusage.tag_set(tags jsonb, at timestamptz, rules jsonb)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'aiu_rollup_tag_set';
+COMMENT ON FUNCTION aiusage.tag_set(jsonb, timestamptz, jsonb) IS
+	'Those of a request''s tags that were declared at a time by the rules of aiusage.tag_rules, as a JSON object of strings in order of their names; a value that its tag may not have is (other). NULL: none';
 
 CREATE FUNCTION aiusage.net_quantity(used aiusage.usage, reversed aiusage.usage, unit text)
 RETURNS bigint

@@ -80,6 +80,10 @@ BEGIN
 	IF v_rows > 0 AND aiusage.quota_any() THEN
 		PERFORM aiusage.owner_fold_quotas(v_before.boundary, v_before.running, v_boundary, v_running);
 	END IF;
+	-- And by user, where that is switched on.
+	IF v_rows > 0 AND EXISTS (SELECT FROM aiusage.user_level) THEN
+		PERFORM aiusage.owner_fold_users(v_before.boundary, v_before.running, v_boundary, v_running);
+	END IF;
 
 	UPDATE aiusage.fold_state AS s
 	SET boundary = v_boundary, running = v_running, cuts = v_cuts[2:],

@@ -20,6 +20,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY SELECT * FROM aiusage.owner_verify_rollups();
+	RETURN QUERY SELECT * FROM aiusage.owner_verify_users();
 
 	RETURN QUERY
 	SELECT c.check_name, c.wrong = 0, '0', c.wrong::text, c.meaning || coalesce('; the first: ' || c.first, '')

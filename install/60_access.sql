@@ -60,7 +60,8 @@ AS $$
 
 		-- what people read: every one of these views filters by the reader's grants
 		('analyst admin approver member', 'usage_log team_usage cost_center_usage invoice_period_usage key_usage model_usage
-			customer_usage workflow_usage usage_hourly usage_daily line_items customer_charges unpriced_usage
+			customer_usage workflow_usage project_usage environment_usage provider_usage endpoint_usage status_usage
+			tag_usage user_usage declared_tag usage_hourly usage_daily line_items customer_charges unpriced_usage
 			provider_cost_differences provider_cost_daily', 'SELECT', false),
 		('customer', 'customer_charges', 'SELECT', false),
 		('analyst admin approver member customer', 'sees_everything visible_teams visible_cost_centers visible_customers
@@ -68,8 +69,8 @@ AS $$
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
 		-- reports
 		('analyst admin approver member', 'report_day report_source team_month team_month_charges team_month_models team_month_workflows
-			team_month_quota_events unmatched_spend key_week', 'SELECT', false),
-		('analyst admin approver member', 'report_span key_review key_model_shift top_movers', 'EXECUTE', false),
+			team_month_quota_events unmatched_spend key_week report_quarter_hours', 'SELECT', false),
+		('analyst admin approver member', 'report_span key_review key_model_shift top_movers usage_by_day', 'EXECUTE', false),
 		('analyst admin approver member', 'bucket_base bucket_owners bucket_days bucket_quarters bucket_rows', 'SELECT', false),
 		('analyst admin approver member', 'latency_source latency_daily latency_histogram', 'SELECT', false),
 		('analyst admin approver member', 'latency', 'EXECUTE', false),
@@ -85,7 +86,7 @@ AS $$
 		-- the configuration as it is
 		('analyst admin approver', 'team cost_center customer api_key key_assignment key_credential billing_calendar
 			invoice_period price_book_assignment price_book price_version price_provider price_model price_rule price price_override price_import_issue correction
-			rebuild_job rebuild_progress reprice_job reprice_progress reprice_report',
+			rebuild_job rebuild_progress reprice_job reprice_progress reprice_report tag_declaration user_level',
 			'SELECT', true),
 		('analyst admin approver', 'explain_owner key_record assigned_book validate_prices diff_prices price_rules_of price_holes price_rule_applies
 			price_rule_names price_previous_version export_prices prices_checksum verify storage_version', 'EXECUTE', true),
@@ -130,7 +131,7 @@ AS $$
 			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
 			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
-			adjust reattribute record_outcome reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step rebuild_rollups start_rebuild rebuild_step cancel_rebuild verify maintain make_partitions empty_default enforce_retention
+			adjust reattribute record_outcome declare_tag withdraw_tag cap_tags enable_user_usage disable_user_usage reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step rebuild_rollups start_rebuild rebuild_step cancel_rebuild verify maintain make_partitions empty_default enforce_retention
 			put_retention_class drop_retention_class erase_user request_erasure erase_identifiers user_digest summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
 		('analyst admin approver', 'maintenance storage_step retention_class key_retention retention_status ledger_partition sealed_total', 'SELECT', true),

@@ -238,6 +238,18 @@ BEGIN
 	END LOOP;
 
 	v_began := pg_catalog.clock_timestamp();
+	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: tags', false);
+	BEGIN
+		PERFORM aiusage.cap_tags();
+		PERFORM aiusage.record_step('tags', v_began);
+	EXCEPTION WHEN OTHERS THEN
+		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('tags: ', SQLERRM);
+		v_failed := pg_catalog.concat_ws(', ', v_failed, 'tags');
+		PERFORM aiusage.record_step('tags', v_began, SQLERRM);
+	END;
+	COMMIT;
+
+	v_began := pg_catalog.clock_timestamp();
 	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: limits', false);
 	BEGIN
 		PERFORM aiusage.prune_quotas();
@@ -367,4 +379,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE aiusage.maintain() IS
-	'What is due: partitions ahead, rows out of the DEFAULT partition, fold, counters of windows long over, journals of wallets, holds that have ended, identifiers whose time is over and persons to be erased, retention, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';
+	'What is due: partitions ahead, rows out of the DEFAULT partition, fold, tags of too many values, counters of windows long over, journals of wallets, holds that have ended, identifiers whose time is over and persons to be erased, retention, BRIN summaries, denials and alerts of limits. Its application_name says in pg_stat_activity which step it is at; aiusage.maintenance keeps how each went. Commits as it goes, so CALL it outside a transaction block; safe at any time and twice at once. UA503 at the end when a step failed, each with a WARNING; 25006 on a standby';

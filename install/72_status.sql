@@ -156,6 +156,13 @@ BEGIN
 		('unmatched', coalesce(m.unmatched, 0), 'Usage of keys that nobody owned at the time',
 			'Enter the keys with aiusage.put_key(), then aiusage.reattribute(); usage_daily WHERE team = ''(unmatched)'' says which')
 	) AS c (name, count, meaning, action);
+	RETURN QUERY SELECT 'tags', CASE WHEN count(*) FILTER (WHERE d.capped) > 0 THEN 'warning' ELSE 'ok' END,
+		format('%s declared, %s with too many values', count(*), count(*) FILTER (WHERE d.capped)),
+		coalesce('Tags that had so many values a day that only the most frequent ones are kept apart now: '
+			|| string_agg(d.tag, ', ' ORDER BY d.slot) FILTER (WHERE d.capped), 'Tags that the rollups keep requests apart by'),
+		CASE WHEN count(*) FILTER (WHERE d.capped) > 0
+			THEN 'Mend the gateway that sends them; aiusage.declare_tag() with the allowed_values that matter, or aiusage.withdraw_tag()' END
+	FROM aiusage.tag_declaration AS d WHERE d.declared_until IS NULL;
 	list := (SELECT s.value FROM aiusage.setting AS s WHERE s.name = 'default_book');
 	n := (SELECT max(v.version) FROM aiusage.price_version AS v WHERE v.book = list AND v.status = 'published' AND v.effective_from <= now());
 	RETURN QUERY SELECT 'prices', CASE WHEN n IS NULL THEN 'warning' ELSE 'ok' END,

@@ -51,7 +51,9 @@ CREATE TABLE aiusage.rollup_dimension (
 	status			aiusage.usage_status NOT NULL,
 	currency		text NOT NULL,
 	list_currency	text NOT NULL,
-	charge_currency	text
+	charge_currency	text,
+	status_class	text,
+	tags			text
 );
 
 COMMENT ON TABLE aiusage.rollup_dimension IS
@@ -73,6 +75,8 @@ COMMENT ON COLUMN aiusage.rollup_dimension.status IS 'How the request ended';
 COMMENT ON COLUMN aiusage.rollup_dimension.currency IS 'Currency of cost and its parts (ISO 4217)';
 COMMENT ON COLUMN aiusage.rollup_dimension.list_currency IS 'Currency of list_cost (ISO 4217)';
 COMMENT ON COLUMN aiusage.rollup_dimension.charge_currency IS 'Currency of charge (ISO 4217); NULL: nothing is charged';
+COMMENT ON COLUMN aiusage.rollup_dimension.status_class IS 'Class of the HTTP status: 1xx to 5xx; NULL: not said';
+COMMENT ON COLUMN aiusage.rollup_dimension.tags IS 'Tags that were declared at the time (aiusage.tag_declaration), as a JSON object of strings in order of their names; NULL: none';
 
 /*
  * The levels.  All have the same measures, said once; a level is a table here, a

@@ -1,5 +1,5 @@
 /*
- * Triggers of the configuration tables of ownership, periods, access and limits:
+ * Triggers of the configuration tables of ownership, periods, access, limits and rollups:
  *   a_check_*    refuse what must not be stored, before anything else
  *   b_guard_*    keep what is used from being changed
  *   audit_change every change, to aiusage.audit_log
@@ -23,6 +23,8 @@ BEGIN
 			('billing_boundary', 'periods', 'guard_boundary'),
 			('invoice_period', 'periods', 'guard_period'),
 			('fx_rate', NULL, 'guard_fx_rate'),
+			('tag_declaration', NULL, 'guard_tag_declaration'),
+			('user_level', NULL, 'guard_user_level'),
 			('access_grant', 'quotas', NULL),
 			('quota', 'quotas', 'guard_quota'),
 			('quota_override', 'quotas', 'guard_quota_override'),
@@ -39,7 +41,7 @@ BEGIN
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_rows ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_rows BEFORE %s UPDATE OR DELETE ON aiusage.%I '
 				'FOR EACH ROW EXECUTE FUNCTION aiusage.%I()',
-				CASE WHEN t.guard IN ('guard_calendar', 'guard_boundary', 'guard_period') THEN 'INSERT OR' END, t.relation, t.guard);
+				CASE WHEN t.guard IN ('guard_calendar', 'guard_boundary', 'guard_period', 'guard_tag_declaration') THEN 'INSERT OR' END, t.relation, t.guard);
 			EXECUTE format('DROP TRIGGER IF EXISTS b_guard_truncate ON aiusage.%I', t.relation);
 			EXECUTE format('CREATE TRIGGER b_guard_truncate BEFORE TRUNCATE ON aiusage.%I '
 				'FOR EACH STATEMENT EXECUTE FUNCTION aiusage.%I()', t.relation, t.guard);

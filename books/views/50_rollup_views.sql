@@ -3,6 +3,7 @@
  * statement and so in one snapshot.  These views are for the views for people
  * (51_usage_views.sql), for the fold and for verify(): nobody else may read them.
  *
+ *   tag_rules             which tags are declared, as aiusage.tag_set() takes them
  *   rollup_source         what one ledger row adds to each measure
  *   rollup_tail           ... the rows that are not folded yet
  *   rollup_live           quarter hours: rollup_15m and the tail
@@ -20,6 +21,16 @@
  * a.customer) of the assignment it joins, which is right for both.
  */
 
+-- Times in microseconds since 2000, as they are stored.
+CREATE OR REPLACE VIEW aiusage.tag_rules AS
+SELECT jsonb_agg(jsonb_build_array(d.tag, (extract(epoch FROM d.declared_from) * 1000000)::bigint - 946684800000000,
+		(extract(epoch FROM d.declared_until) * 1000000)::bigint - 946684800000000, d.allowed_values)
+	ORDER BY d.tag COLLATE "C", d.declared_from) AS rules
+FROM aiusage.tag_declaration AS d;
+
+COMMENT ON VIEW aiusage.tag_rules IS
+	'Internal. One row: the declared tags of every time, as aiusage.tag_set() takes them; NULL when there never were any';
+
 CREATE OR REPLACE VIEW aiusage.rollup_source AS
 SELECT r.txid, r.occurred_at,
 	date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00') AS bucket,
@@ -29,6 +40,9 @@ SELECT r.txid, r.occurred_at,
 		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date, CASE WHEN c.unit IN ('month', 'quarter') THEN c.start_day ELSE 1 END) AS month,
 	r.assignment, r.invoice_period, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region,
 	r.customer, r.workflow, r.status,
+	(r.status_code / 100)::text || 'xx' AS status_class,
+	aiusage.tag_set(r.tags, r.occurred_at, (SELECT t.rules FROM aiusage.tag_rules AS t)) AS tags,
+	r.user_id,
 	aiusage.currency(r.cost_by_unit) AS currency,
 	coalesce(aiusage.currency(r.list_cost), aiusage.currency(r.cost_by_unit)) AS list_currency,
 	aiusage.currency(r.charge) AS charge_currency,

@@ -8,6 +8,20 @@
  * Days are business days: dates in the time zone of the row's billing calendar.
  */
 
+-- What the columns tag_1 to tag_8 are: a slot's last tag, which may have had others before.
+CREATE OR REPLACE VIEW aiusage.declared_tag WITH (security_barrier) AS
+SELECT d.slot::bigint AS slot, d.tag, d.description,
+	(SELECT min(f.declared_from) FROM aiusage.tag_declaration f WHERE f.tag = d.tag) AS first_declared_at,
+	d.declared_until AS withdrawn_at
+FROM aiusage.tag_declaration d
+WHERE NOT EXISTS (SELECT FROM aiusage.tag_declaration n WHERE n.slot = d.slot AND n.declaration > d.declaration);
+COMMENT ON VIEW aiusage.declared_tag IS 'Which tag is in which of the columns tag_1 to tag_8: the last that was declared for it. Grain: one row a slot that was ever used';
+COMMENT ON COLUMN aiusage.declared_tag.slot IS 'N of the column tag_N';
+COMMENT ON COLUMN aiusage.declared_tag.tag IS 'Name of the tag, as requests send it';
+COMMENT ON COLUMN aiusage.declared_tag.description IS 'What the tag says; NULL: not said';
+COMMENT ON COLUMN aiusage.declared_tag.first_declared_at IS 'From when on requests were first kept apart by it';
+COMMENT ON COLUMN aiusage.declared_tag.withdrawn_at IS 'From when on they are not any more; NULL: they are';
+
 -- What the views have in common is said once, here: the measures as they are
 -- summed within, as they are shown, and how fresh they are.
 DO $views$
@@ -35,9 +49,55 @@ DECLARE
 	as_of constant text := $text$
 		(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END) AS as_of
 	$text$;
+	tags constant text := (
+		SELECT string_agg(format('u.tags::jsonb ->> (SELECT d.tag FROM aiusage.declared_tag d WHERE d.slot = %1$s) AS tag_%1$s', n), E',\n\t' ORDER BY n)
+		FROM generate_series(1, 8) AS n);
+	-- a day and some dimensions, with their names
+	simple constant text := $text$
+CREATE OR REPLACE VIEW aiusage.{view} WITH (security_barrier) AS
+SELECT u.day, {names}, u.currency,
+	{measures},
+	{as_of}
+FROM (
+	SELECT
+		v.day,
+		{dimensions},
+		v.currency,
+		{sums},
+		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
+		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
+		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
+	FROM {source}
+	GROUP BY v.day, v.currency, {keys}
+) u
+	$text$;
+	definitions text[];
 	definition text;
 BEGIN
-	FOREACH definition IN ARRAY ARRAY[
+	SELECT array_agg(replace(replace(replace(replace(replace(simple, '{view}', d.view), '{names}',
+			(SELECT string_agg('u.' || n, ', ' ORDER BY o) FROM string_to_table(d.names, ', ') WITH ORDINALITY AS t (n, o))),
+			'{keys}', (SELECT string_agg((o + 1)::text, ', ' ORDER BY o) FROM string_to_table(d.names, ', ') WITH ORDINALITY AS t (n, o))),
+			'{dimensions}', d.dimensions), '{source}', d.source))
+	INTO definitions
+	FROM (VALUES
+		('key_usage', 'api_key', 'v.api_key', 'aiusage.rollup_daily_visible v'),
+		('provider_usage', 'provider', 'v.provider', 'aiusage.rollup_daily_visible v'),
+		('model_usage', 'provider, model', 'v.provider, v.model', 'aiusage.rollup_daily_visible v'),
+		('endpoint_usage', 'provider, endpoint, service_tier, region', $dim$v.provider, coalesce(v.endpoint, '(none)') AS endpoint,
+			coalesce(v.service_tier, '(none)') AS service_tier, coalesce(v.region, '(none)') AS region$dim$, 'aiusage.rollup_daily_visible v'),
+		('status_usage', 'provider, model, status, status_class', $dim$v.provider, v.model, v.status::text AS status,
+			coalesce(v.status_class, '(none)') AS status_class$dim$, 'aiusage.rollup_daily_visible v'),
+		('project_usage', 'team, project', $dim$coalesce(v.team, '(unmatched)') AS team,
+			coalesce(v.project, '(none)') AS project$dim$, 'aiusage.rollup_daily_visible v'),
+		('environment_usage', 'environment', $dim$coalesce(v.environment, '(none)') AS environment$dim$, 'aiusage.rollup_daily_visible v'),
+		('workflow_usage', 'workflow', $dim$coalesce(v.effective_workflow, '(none)') AS workflow$dim$, 'aiusage.rollup_daily_visible v'),
+		-- every tag that was ever declared divides all of the usage
+		('tag_usage', 'tag, value, team', $dim$d.tag, coalesce(v.tags::jsonb ->> d.tag, '(none)') AS value,
+			coalesce(v.team, '(unmatched)') AS team$dim$,
+			'aiusage.rollup_daily_visible v CROSS JOIN (SELECT DISTINCT t.tag FROM aiusage.tag_declaration t) d')
+	) AS d (view, names, dimensions, source);
+
+	FOREACH definition IN ARRAY definitions || ARRAY[
 		$view$
 CREATE OR REPLACE VIEW aiusage.team_usage WITH (security_barrier) AS
 SELECT u.day, u.team, coalesce(t.name, u.team) AS team_name, u.currency,
@@ -107,61 +167,6 @@ LEFT JOIN aiusage.team t ON t.team = u.team
 LEFT JOIN aiusage.cost_center c ON c.cost_center = u.cost_center
 		$view$,
 		$view$
-CREATE OR REPLACE VIEW aiusage.key_usage WITH (security_barrier) AS
-SELECT u.day, u.api_key, u.currency,
-	{measures},
-	{as_of}
-FROM (
-	SELECT
-		v.day,
-		v.api_key,
-		v.currency,
-		{sums},
-		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
-		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
-	GROUP BY 1, 2, 3
-) u
-		$view$,
-		$view$
-CREATE OR REPLACE VIEW aiusage.model_usage WITH (security_barrier) AS
-SELECT u.day, u.provider, u.model, u.currency,
-	{measures},
-	{as_of}
-FROM (
-	SELECT
-		v.day,
-		v.provider,
-		v.model,
-		v.currency,
-		{sums},
-		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
-		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
-	GROUP BY 1, 2, 3, 4
-) u
-		$view$,
-		$view$
-CREATE OR REPLACE VIEW aiusage.workflow_usage WITH (security_barrier) AS
-SELECT u.day, u.workflow, u.currency,
-	{measures},
-	{as_of}
-FROM (
-	SELECT
-		v.day,
-		coalesce(v.effective_workflow, '(none)') AS workflow,
-		v.currency,
-		{sums},
-		CASE WHEN bool_and(v.list_currency = v.currency) THEN sum(v.list_cost) END AS list_cost,
-		CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge,
-		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
-	FROM aiusage.rollup_daily_visible v
-	GROUP BY 1, 2, 3
-) u
-		$view$,
-		$view$
 CREATE OR REPLACE VIEW aiusage.customer_usage WITH (security_barrier) AS
 SELECT u.day, u.customer, coalesce(c.name, u.customer) AS customer_name, u.currency, u.charge_currency,
 	{measures},
@@ -184,8 +189,9 @@ LEFT JOIN aiusage.customer c ON c.customer = u.customer
 		$view$
 CREATE OR REPLACE VIEW aiusage.usage_daily WITH (security_barrier) AS
 SELECT u.day, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
-	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
-	u.currency, u.list_currency, u.charge_currency,
+	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.status_class, u.invoice_period,
+	u.currency, u.list_currency, u.charge_currency, u.tags,
+	{tags},
 	{measures},
 	{as_of}
 FROM (
@@ -209,18 +215,21 @@ FROM (
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
+		v.status_class,
+		v.tags,
 		{sums},
 		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge,
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_daily_visible v
-	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21
 ) u
 		$view$,
 		$view$
 CREATE OR REPLACE VIEW aiusage.usage_hourly WITH (security_barrier) AS
 SELECT u.hour, u.api_key, u.assignment, u.team, u.cost_center, u.project, u.environment,
-	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.invoice_period,
-	u.currency, u.list_currency, u.charge_currency,
+	u.provider, u.model, u.endpoint, u.service_tier, u.region, u.customer, u.workflow, u.status, u.status_class, u.invoice_period,
+	u.currency, u.list_currency, u.charge_currency, u.tags,
+	{tags},
 	{measures},
 	{as_of}
 FROM (
@@ -244,11 +253,13 @@ FROM (
 		v.currency,
 		v.list_currency,
 		v.charge_currency,
+		v.status_class,
+		v.tags,
 		{sums},
 		sum(v.list_cost) AS list_cost, sum(v.charge) AS charge,
 		CASE WHEN bool_and(v.charge_currency = v.currency) THEN sum(v.charge) - sum(v.cost) END AS margin
 	FROM aiusage.rollup_visible v
-	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21
 ) u
 		$view$,
 		$view$
@@ -317,8 +328,8 @@ LEFT JOIN aiusage.customer c ON c.customer = u.customer
 		$view$
 	]
 	LOOP
-		definition := replace(replace(replace(definition, '{sums}', btrim(sums, E' \n\t')),
-			'{measures}', btrim(measures, E' \n\t')), '{as_of}', btrim(as_of, E' \n\t'));
+		definition := replace(replace(replace(replace(definition, '{sums}', btrim(sums, E' \n\t')),
+			'{measures}', btrim(measures, E' \n\t')), '{as_of}', btrim(as_of, E' \n\t')), '{tags}', tags);
 		EXECUTE definition;
 	END LOOP;
 END
@@ -330,6 +341,18 @@ COMMENT ON VIEW aiusage.cost_center_usage IS
 	'Usage and cost a day and cost center, live. Grain: one row a (day, cost_center, currency)';
 COMMENT ON VIEW aiusage.invoice_period_usage IS
 	'Usage and cost an invoice period, team and cost center, live: what is billed, so late usage of a closed period is in the next open one. Grain: one row a (period, team, cost_center, currency)';
+COMMENT ON VIEW aiusage.provider_usage IS
+	'Usage and cost a day and provider, live. Grain: one row a (day, provider, currency)';
+COMMENT ON VIEW aiusage.endpoint_usage IS
+	'Usage and cost a day, provider, endpoint, service tier and region, live. Grain: one row a (day, provider, endpoint, service_tier, region, currency)';
+COMMENT ON VIEW aiusage.status_usage IS
+	'Usage and cost a day and model by how the requests ended, live. Grain: one row a (day, provider, model, status, status_class, currency)';
+COMMENT ON VIEW aiusage.project_usage IS
+	'Usage and cost a day and project of a team, live. Grain: one row a (day, team, project, currency)';
+COMMENT ON VIEW aiusage.environment_usage IS
+	'Usage and cost a day and environment, live. Grain: one row a (day, environment, currency)';
+COMMENT ON VIEW aiusage.tag_usage IS
+	'Usage and cost a day and value of a declared tag, live: the values of each tag, (none) included, add up to all usage, so look at one tag at a time. Grain: one row a (day, tag, value, team, currency)';
 COMMENT ON VIEW aiusage.key_usage IS
 	'Usage and cost a day and key, live. Grain: one row a (day, api_key, currency)';
 COMMENT ON VIEW aiusage.model_usage IS
@@ -339,9 +362,9 @@ COMMENT ON VIEW aiusage.workflow_usage IS
 COMMENT ON VIEW aiusage.customer_usage IS
 	'Usage, cost and charge a day and customer, live, for those who may see cost (a customer may not: its access is by charge only). Grain: one row a (day, customer, currency, charge_currency)';
 COMMENT ON VIEW aiusage.usage_daily IS
-	'Usage and cost a business day in every dimension, live. Grain: one row a (day, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+	'Usage and cost a business day in every dimension, live. Grain: one row a (day, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, status_class, tags, currency, list_currency, charge_currency)';
 COMMENT ON VIEW aiusage.usage_hourly IS
-	'Usage and cost an hour (UTC) in every dimension, live. Grain: one row a (hour, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, currency, list_currency, charge_currency)';
+	'Usage and cost an hour (UTC) in every dimension, live. Grain: one row a (hour, assignment, invoice_period, api_key, provider, model, endpoint, service_tier, region, customer, workflow, status, status_class, tags, currency, list_currency, charge_currency)';
 COMMENT ON VIEW aiusage.line_items IS
 	'What a day''s cost is made of, unit by unit, live. Grain: one row a (day, team, cost_center, provider, model, unit, currency)';
 COMMENT ON VIEW aiusage.customer_charges IS
@@ -411,8 +434,18 @@ BEGIN
 			('quantity', 'Quantity billed under the unit, less reversals: exclusive of what more specific units bill (cached tokens are not in input_tokens here); 0: covered by another unit, or not priced'),
 			('average_rate', 'cost / quantity: what one unit was billed at on average; NULL: nothing billed'),
 			('invoice_period_usage.status', 'open, closing, closed or invoiced (aiusage.invoice_period)'),
-			('usage_daily.status', 'How the requests ended: success, error, timeout or cancelled'),
-			('usage_hourly.status', 'How the requests ended: success, error, timeout or cancelled'),
+			('status', 'How the requests ended: success, error, timeout or cancelled'),
+			('status_class', 'Class of the HTTP status: 1xx to 5xx; NULL: not said'),
+			('tags', 'Tags that were declared at the time, as a JSON object of strings; NULL: none of them'),
+			('tag_N', 'Value of the declared tag in this slot (aiusage.declared_tag says which); NULL: no such tag, or not declared at the time'),
+			('tag', 'Name of a tag that is or was declared (aiusage.declared_tag)'),
+			('value', 'Value of the tag; (none): the request had no such tag, or it was not declared at the time; (other): a value that is not kept apart'),
+			('endpoint_usage.endpoint', 'Endpoint; (none): not said'),
+			('endpoint_usage.service_tier', 'Service tier as served; (none): not said'),
+			('endpoint_usage.region', 'Region; (none): not said'),
+			('status_usage.status_class', 'Class of the HTTP status: 1xx to 5xx; (none): not said'),
+			('project_usage.project', 'Project of the assignment; (none): not said'),
+			('environment_usage.environment', 'Environment of the assignment; (none): not said'),
 			('usage_daily.list_cost', 'What the same usage costs at list prices, in list_currency'),
 			('usage_hourly.list_cost', 'What the same usage costs at list prices, in list_currency'),
 			('usage_daily.charge', 'What is charged for it by charge books, in charge_currency; 0 where nothing is'),
@@ -431,11 +464,12 @@ BEGIN
 		SELECT c.relname, a.attname, coalesce(s.text, m.text) AS text
 		FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-		LEFT JOIN meaning m ON m.name = a.attname
+		LEFT JOIN meaning m ON m.name = regexp_replace(a.attname, '^tag_[1-8]$', 'tag_N')
 		LEFT JOIN meaning s ON s.name = c.relname || '.' || a.attname
 		WHERE c.relnamespace = 'aiusage'::regnamespace
 			AND c.relname IN ('team_usage', 'cost_center_usage', 'invoice_period_usage', 'key_usage', 'model_usage',
-				'workflow_usage', 'customer_usage', 'usage_daily', 'usage_hourly', 'line_items', 'customer_charges')
+				'workflow_usage', 'project_usage', 'environment_usage', 'provider_usage', 'endpoint_usage', 'status_usage', 'tag_usage',
+				'customer_usage', 'usage_daily', 'usage_hourly', 'line_items', 'customer_charges')
 	LOOP
 		EXECUTE format('COMMENT ON COLUMN aiusage.%I.%I IS %L', r.relname, r.attname, r.text);
 	END LOOP;

@@ -18,8 +18,8 @@
 
 #include "common/hashfn.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 
+#include "common/tag.h"
 #include "quota/quota_config.h"
 
 static const char *const dim_names[] = {
@@ -141,39 +141,11 @@ aiu_quota_index_build(AiuQuotaSet *set)
 	}
 }
 
-/* A tag's value as text; false when the row has no such tag, or null. */
-static bool
-tag_label(const AiuLabel *name, Jsonb *tags, AiuLabel *label)
-{
-	JsonbValue	value;
-
-	if (tags == NULL || !JB_ROOT_IS_OBJECT(tags) || JB_ROOT_COUNT(tags) == 0 ||
-		getKeyJsonValueFromContainer(&tags->root, name->s, name->len, &value) == NULL)
-		return false;
-	switch (value.type)
-	{
-		case jbvString:
-			label->s = value.val.string.val;
-			label->len = value.val.string.len;
-			return true;
-		case jbvNumeric:
-			label->s = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
-			label->len = strlen(label->s);
-			return true;
-		case jbvBool:
-			label->s = value.val.boolean ? "true" : "false";
-			label->len = strlen(label->s);
-			return true;
-		default:
-			return false;
-	}
-}
-
 bool
 aiu_quota_label(const struct AiuQuotaMatch *match, const AiuQuotaFacts *facts, AiuQuotaDim dim, AiuLabel *label)
 {
 	if (dim == AIU_DIM_TAG)
-		return tag_label(&match->tag, facts->tags, label);
+		return aiu_tag_label(&match->tag, facts->tags, label);
 	*label = facts->dims[dim];
 	return label->s != NULL;
 }
