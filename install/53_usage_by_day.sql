@@ -29,8 +29,9 @@ BEGIN
 			MESSAGE = format('time zone "%s" is not known', left(usage_by_day.time_zone, 64)),
 			HINT = 'Zones are named as in pg_timezone_names, such as Europe/Berlin.';
 	END;
-	IF usage_by_day.from_day IS NULL OR usage_by_day.to_day IS NULL OR usage_by_day.to_day - usage_by_day.from_day NOT BETWEEN 0 AND 3660
-		OR usage_by_day.from_day NOT BETWEEN date '1900-01-01' AND date '9999-12-31' THEN
+	-- one after the other: infinite days cannot be subtracted
+	IF usage_by_day.from_day IS NULL OR usage_by_day.to_day IS NULL OR usage_by_day.from_day NOT BETWEEN date '1900-01-01' AND date '9999-12-31'
+		OR NOT isfinite(usage_by_day.to_day) OR usage_by_day.to_day - usage_by_day.from_day NOT BETWEEN 0 AND 3660 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'usage by day is of at most 3660 days',
 			HINT = 'Give the first day and the day after the last one.';

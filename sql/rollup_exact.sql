@@ -27,7 +27,7 @@ SELECT (u.occurred_at AT TIME ZONE c.time_zone)::date AS day,
 	coalesce(a.team, '(unmatched)') AS team, coalesce(a.cost_center, '(unmatched)') AS cost_center,
 	a.project, a.environment, u.assignment, u.api_key, u.provider, u.model, u.endpoint, u.service_tier, u.region,
 	coalesce(u.customer, a.customer) AS customer, coalesce(u.workflow, a.workflow) AS workflow,
-	u.status::text AS status, u.invoice_period AS period,
+	u.status::text AS status, left(u.status_code::text, 1) || 'xx' AS status_class, u.invoice_period AS period,
 	aiusage.currency(u.cost_by_unit) AS currency,
 	CASE WHEN u.list_cost IS NULL THEN aiusage.currency(u.cost_by_unit) ELSE aiusage.currency(u.list_cost) END AS list_currency,
 	aiusage.currency(u.charge) AS charge_currency,
@@ -72,14 +72,19 @@ DECLARE
 	fine text := ', sum(list_cost), sum(charge),
 		CASE WHEN count(charge_currency) = 0 OR bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) - sum(cost) END';
 	everything text := 'api_key, assignment, team, cost_center, project, environment, provider, model, endpoint,
-		service_tier, region, customer, workflow, status, period, currency, list_currency, charge_currency';
+		service_tier, region, customer, workflow, status, status_class, period, currency, list_currency, charge_currency';
 BEGIN
 	FOR view, keys IN VALUES
 		('team_usage', 'day, team, currency'),
 		('cost_center_usage', 'day, cost_center, currency'),
 		('invoice_period_usage', 'period, team, cost_center, currency'),
 		('key_usage', 'day, api_key, currency'),
+		('provider_usage', 'day, provider, currency'),
 		('model_usage', 'day, provider, model, currency'),
+		('endpoint_usage', 'day, provider, coalesce(endpoint, ''(none)''), coalesce(service_tier, ''(none)''), coalesce(region, ''(none)''), currency'),
+		('status_usage', 'day, provider, model, status, coalesce(status_class, ''(none)''), currency'),
+		('project_usage', 'day, team, coalesce(project, ''(none)''), currency'),
+		('environment_usage', 'day, coalesce(environment, ''(none)''), currency'),
 		('workflow_usage', 'day, coalesce(workflow, ''(none)''), currency'),
 		('customer_usage', 'day, coalesce(customer, ''(none)''), currency, charge_currency'),
 		('usage_daily', 'day, ' || everything),
@@ -95,7 +100,7 @@ BEGIN
 				WHEN view = 'customer_usage' THEN replace(mixed, 'CASE WHEN bool_or(charge_currency <> currency) THEN NULL ELSE sum(charge) END', 'sum(charge)')
 				ELSE mixed END,
 			CASE WHEN view IN ('usage_daily', 'usage_hourly') THEN replace(keys, 'period', 'invoice_period')
-				ELSE regexp_replace(keys, 'coalesce\((\w+), [^)]*\)''\)', '\1') END,
+				ELSE regexp_replace(keys, 'coalesce\((\w+), [^)]*\)''\)', '\1', 'g') END,
 			theirs, view) INTO rows_differ;
 		RETURN NEXT;
 	END LOOP;
@@ -136,7 +141,7 @@ CREATE FUNCTION pg_temp.book(request text, at timestamptz, key text, usage text,
 	extra jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql AS $$
 	INSERT INTO aiusage.usage_record (id, occurred_at, request_id, api_key, provider, model, usage, cost_state, cost, cost_by_unit,
 		list_cost, charge, unpriced_reason, assignment, status, attempt, retries, fallback_from, cache_hit, accepted, customer,
-		workflow, endpoint, kind)
+		workflow, endpoint, kind, status_code, service_tier, region)
 	SELECT aiusage.event_id('rollup-' || request, at), at, request, key, 'rollup', coalesce(extra ->> 'model', 'm1'),
 		usage::aiusage.usage,
 		CASE WHEN cost IS NULL THEN 'unpriced' ELSE coalesce(extra ->> 'state', 'final') END::aiusage.cost_state,
@@ -148,16 +153,17 @@ CREATE FUNCTION pg_temp.book(request text, at timestamptz, key text, usage text,
 		(SELECT a.assignment FROM aiusage.key_assignment a WHERE a.api_key = key),
 		coalesce(extra ->> 'status', 'success')::aiusage.usage_status, coalesce((extra ->> 'attempt')::int2, 1),
 		(extra ->> 'retries')::int2, extra ->> 'fallback_from', (extra ->> 'cache_hit')::boolean, (extra ->> 'accepted')::int,
-		extra ->> 'customer', extra ->> 'workflow', extra ->> 'endpoint', coalesce(extra ->> 'kind', 'usage')::aiusage.record_kind
+		extra ->> 'customer', extra ->> 'workflow', extra ->> 'endpoint', coalesce(extra ->> 'kind', 'usage')::aiusage.record_kind, (extra ->> 'code')::int2,
+		extra ->> 'service_tier', extra ->> 'region'
 	RETURNING id $$;
 
 -- Nothing folded yet, and everything that can be in a row.
 SELECT aiusage.refresh() >= 0 AS folded;
 SELECT count(pg_temp.book(r, at, key, usage, cost, currency, extra::jsonb)) AS booked FROM (VALUES
-	('plain', '2021-03-10 12:07:30+00'::timestamptz, 'rollup-1', '{"input_tokens": 1000, "output_tokens": 50}', 0.003, 'USD', '{}'),
+	('plain', '2021-03-10 12:07:30+00'::timestamptz, 'rollup-1', '{"input_tokens": 1000, "output_tokens": 50}', 0.003, 'USD', '{"code": 200, "service_tier": "flex", "region": "eu"}'),
 	('cached', '2021-03-10 12:08:00+00', 'rollup-1', '{"input_tokens": 900, "cache_read_tokens": 800, "output_tokens": 70, "output_reasoning_tokens": 60}', 0.001, 'USD', '{"accepted": 1}'),
-	('failed', '2021-03-10 12:14:59.999999+00', 'rollup-1', '{"input_tokens": 10}', 0.000012345678, 'USD', '{"status": "error"}'),
-	('timeout', '2021-03-10 12:15:00+00', 'rollup-1', '{}', 0, 'USD', '{"status": "timeout", "retries": 2}'),
+	('failed', '2021-03-10 12:14:59.999999+00', 'rollup-1', '{"input_tokens": 10}', 0.000012345678, 'USD', '{"status": "error", "code": 429}'),
+	('timeout', '2021-03-10 12:15:00+00', 'rollup-1', '{}', 0, 'USD', '{"status": "timeout", "retries": 2, "code": 504}'),
 	('cancelled', '2021-03-10 12:20:00+00', 'rollup-1', '{"input_tokens": 7}', 0.00001, 'USD', '{"status": "cancelled", "attempt": 2, "state": "estimated"}'),
 	('fallback', '2021-03-10 12:20:01+00', 'rollup-1', '{"input_tokens": 20, "output_tokens": 4}', 0.002, 'USD', '{"attempt": 3, "fallback_from": "m0", "model": "m2"}'),
 	('gateway-cache', '2021-03-10 13:20:01+00', 'rollup-1', '{"requests": 1}', 0, 'USD', '{"cache_hit": true, "endpoint": "chat"}'),
@@ -244,6 +250,11 @@ SELECT v.view, v.duplicates FROM (
 	UNION ALL SELECT 'invoice_period_usage', count(*) - count(DISTINCT (period, team, cost_center, currency)) FROM aiusage.invoice_period_usage
 	UNION ALL SELECT 'key_usage', count(*) - count(DISTINCT (day, api_key, currency)) FROM aiusage.key_usage
 	UNION ALL SELECT 'model_usage', count(*) - count(DISTINCT (day, provider, model, currency)) FROM aiusage.model_usage
+	UNION ALL SELECT 'provider_usage', count(*) - count(DISTINCT (day, provider, currency)) FROM aiusage.provider_usage
+	UNION ALL SELECT 'endpoint_usage', count(*) - count(DISTINCT (day, provider, endpoint, service_tier, region, currency)) FROM aiusage.endpoint_usage
+	UNION ALL SELECT 'status_usage', count(*) - count(DISTINCT (day, provider, model, status, status_class, currency)) FROM aiusage.status_usage
+	UNION ALL SELECT 'project_usage', count(*) - count(DISTINCT (day, team, project, currency)) FROM aiusage.project_usage
+	UNION ALL SELECT 'environment_usage', count(*) - count(DISTINCT (day, environment, currency)) FROM aiusage.environment_usage
 	UNION ALL SELECT 'workflow_usage', count(*) - count(DISTINCT (day, workflow, currency)) FROM aiusage.workflow_usage
 	UNION ALL SELECT 'customer_usage', count(*) - count(DISTINCT (day, customer, currency, charge_currency)) FROM aiusage.customer_usage
 	UNION ALL SELECT 'line_items', count(*) - count(DISTINCT (day, team, cost_center, provider, model, unit, currency)) FROM aiusage.line_items
@@ -261,7 +272,8 @@ SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'aiusage'::regnamespace
 	AND c.relname IN ('team_usage', 'cost_center_usage', 'invoice_period_usage', 'key_usage', 'model_usage', 'workflow_usage',
-		'customer_usage', 'usage_daily', 'usage_hourly', 'line_items')
+		'customer_usage', 'usage_daily', 'usage_hourly', 'line_items', 'provider_usage', 'endpoint_usage', 'status_usage', 'project_usage',
+		'environment_usage', 'tag_usage', 'declared_tag', 'user_usage')
 	AND (a.atttypid NOT IN ('numeric'::regtype, 'bigint'::regtype, 'text'::regtype, 'timestamptz'::regtype, 'date'::regtype)
 		OR col_description(c.oid, a.attnum) IS NULL)
 ORDER BY 1, 2;

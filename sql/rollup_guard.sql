@@ -82,25 +82,28 @@ SELECT aiusage.snapshot_boundary(NULL), aiusage.snapshot_running(NULL);
 
 -- Dimension ids: the same for the same values, another for any other; NULL is not '', and neighbours do not run together.
 WITH d (id) AS (VALUES
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(NULL, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(2, 1, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, NULL, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'kp', '', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', '', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 't', NULL, 'r', 'c', 'w', 'success', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, 't', 'r', 'c', 'w', 'error', 'USD', 'USD', NULL)),
-	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', 'USD')))
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(NULL, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(2, 1, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, NULL, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'kp', '', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', '', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 't', NULL, 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, 't', 'r', 'c', 'w', 'error', 'USD', 'USD', NULL, NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', 'USD', NULL, NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, '2xx', NULL)),
+	(aiusage.dimension_id(1, 2, 'k', 'p', 'm', 'e', 't', 'r', 'c', 'w', 'success', 'USD', 'USD', NULL, NULL, '2xx')))
 SELECT count(DISTINCT id) AS ids, count(*) AS sets FROM d;
 -- fixed for ever: stored rows depend on it
-SELECT aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, '', 'r', 'c', 'wörkflow', 'success', 'USD', 'USD', NULL) =
+SELECT aiusage.dimension_id(1, 2, 'k', 'p', 'm', NULL, '', 'r', 'c', 'wörkflow', 'success', 'USD', 'USD', NULL, '4xx', '{"a": "b"}') =
 	encode(substr(sha256(
 		'\x01'::bytea
 		|| '\x01000000080000000000000001' || '\x01000000080000000000000002'
 		|| '\x01000000016b' || '\x010000000170' || '\x01000000016d' || '\x00' || '\x0100000000'
 		|| '\x010000000172' || '\x010000000163' || '\x0100000009' || convert_to('wörkflow', 'UTF8')
-		|| '\x0100000007' || 'success'::bytea || '\x0100000003' || 'USD'::bytea || '\x0100000003' || 'USD'::bytea || '\x00'), 1, 16), 'hex')::uuid
+		|| '\x0100000007' || 'success'::bytea || '\x0100000003' || 'USD'::bytea || '\x0100000003' || 'USD'::bytea || '\x00'
+		|| '\x0100000003' || '4xx'::bytea || '\x010000000a' || '{"a": "b"}'::bytea), 1, 16), 'hex')::uuid
 	AS as_documented;
 
 -- Quantities for people.

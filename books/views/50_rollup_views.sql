@@ -123,7 +123,7 @@ COMMENT ON VIEW aiusage.rollup_tail IS
 DO $views$
 DECLARE
 	dimensions constant text := '{d}.assignment, {d}.invoice_period, {d}.api_key, {d}.provider, {d}.model, {d}.endpoint, {d}.service_tier, '
-		'{d}.region, {d}.customer, {d}.workflow, {d}.status, {d}.currency, {d}.list_currency, {d}.charge_currency';
+		'{d}.region, {d}.customer, {d}.workflow, {d}.status, {d}.currency, {d}.list_currency, {d}.charge_currency, {d}.status_class, {d}.tags';
 	measures constant text := '{r}.records, {r}.requests, {r}.errors, {r}.retries, {r}.fallbacks, {r}.cache_hits, {r}.accepted, {r}.unpriced, '
 		'{r}.unmatched, {r}.cost, {r}.list_cost, {r}.charge, {r}.failed_cost, {r}.retry_cost, {r}.fallback_cost, {r}.estimated_cost, '
 		'{r}.usage, {r}.usage_reversed, {r}.billed, {r}.billed_reversed, {r}.cost_by_unit';
