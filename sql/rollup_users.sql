@@ -89,7 +89,12 @@ SELECT aiusage.disable_user_usage() AS off, aiusage.disable_user_usage() AS agai
 SELECT count(pg_temp.book('users-off', clock_timestamp())) AS booked;
 SELECT aiusage.refresh() > 0 AS folded;
 SELECT count(*) AS by_user FROM aiusage.user_usage WHERE user_id = 'users-off';
-SELECT aiusage.enable_user_usage('2024-03-01');
+DO $$
+BEGIN
+	PERFORM aiusage.enable_user_usage('2024-03-01');
+EXCEPTION WHEN SQLSTATE 'UA409' THEN
+	RAISE NOTICE 'refused: %', regexp_replace(SQLERRM, '\d{4}-\d\d-\d\d [0-9:.]+\+00', 'TIME');
+END $$;
 SELECT aiusage.enable_user_usage() > now() - interval '1 minute' AS on_from_now;
 SELECT count(pg_temp.book('users-on', clock_timestamp())) AS booked;
 SELECT * FROM pg_temp.differences();
