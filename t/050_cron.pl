@@ -89,7 +89,7 @@ for my $db ('finance', 'other')
 	is($node->safe_psql($db, 'SELECT folds > 0 AND rows_folded = (SELECT count(*) FROM aiusage.usage_record) FROM aiusage.fold_state'),
 		't', "$db: every row is folded");
 	is($node->safe_psql($db, q{SELECT string_agg(step, ' ' ORDER BY step) FROM aiusage.maintenance WHERE bad_in_a_row = 0 AND last_good_at IS NOT NULL}),
-		'alerts fold holds limits partitions runs summarize tags wallets', "$db: every step is on record");
+		'alerts default partition erasure fold holds limits partitions retention runs summarize tags wallets', "$db: every step is on record");
 	verify_clean($node, $db, "$db: after the fold by pg_cron");
 }
 is($node->safe_psql('finance', q{SELECT role FROM aiusage.maintenance WHERE step = 'fold'}), 'operator', 'run as the admin');

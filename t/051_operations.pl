@@ -54,7 +54,7 @@ my ($rc, $stdout, $stderr) = $node->psql('lab', "\\set VERBOSITY verbose\nCALL a
 like($stderr, qr/WARNING: .*holds: .*ERROR:  UA503: maintenance failed: holds/s, 'a step fails');
 is($sql->(q{SELECT step, bad_in_a_row, last_error ~ 'hold' FROM aiusage.maintenance WHERE bad_in_a_row > 0}), 'holds|1|t', 'it is on record');
 is($sql->(q{SELECT count(*) FROM aiusage.maintenance AS m WHERE m.last_at >= (SELECT h.last_bad_at FROM aiusage.maintenance AS h WHERE step = 'holds')}),
-	'4', 'and the steps after it ran');
+	'6', 'and the steps after it ran');
 $sql->(q{ALTER TABLE aiusage.hold_away RENAME TO hold});
 is($sql->(q{SET application_name = 'somebody'; CALL aiusage.maintain(); SHOW application_name}), 'somebody', 'the session is called what it was');
 is($sql->(q{SELECT step, last_good_at > last_bad_at FROM aiusage.maintenance WHERE last_bad_at IS NOT NULL AND bad_in_a_row = 0}), 'holds|t', 'mended');
