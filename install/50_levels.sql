@@ -59,11 +59,11 @@ BEGIN
 
 	at := CASE TG_OP WHEN 'INSERT' THEN NEW.declared_from ELSE NEW.declared_until END;
 	last_at := aiusage.owner_last_folded_with_tag(NEW.tag, at);
-	IF last_at IS NOT NULL THEN
+	IF last_at IS NOT NULL AND (TG_OP = 'UPDATE' OR NOT NEW.retroactive) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('usage with tag "%s" from %s on is in the rollups already', NEW.tag, at),
 			DETAIL = format('The last of it happened at %s.', last_at),
-			HINT = 'Leave the time out: the declaration then holds from now on.';
+			HINT = 'Leave the time out: the declaration then holds from now on. For the past, declare it with retroactive => true, and CALL aiusage.rebuild_rollups() after it.';
 	END IF;
 	RETURN NEW;
 END
@@ -71,12 +71,13 @@ $$;
 COMMENT ON FUNCTION aiusage.guard_tag_declaration() IS 'Trigger of aiusage.tag_declaration: of a row only the description and, once, the end may change (UA403), and nothing may begin or end where folded usage would be told apart otherwise (UA409)';
 
 CREATE FUNCTION aiusage.declare_tag(tag text, description text DEFAULT NULL, allowed_values text[] DEFAULT NULL,
-	from_at timestamptz DEFAULT NULL, max_values int DEFAULT 1000) RETURNS int
+	from_at timestamptz DEFAULT NULL, max_values int DEFAULT 1000, retroactive boolean DEFAULT false) RETURNS int
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.declare_tag(text, text, text[], timestamptz, int) IS 'Keeps requests apart by one of their tags in the rollups, from a time on (NULL: now), and returns its slot, 1 to 8: its column tag_N of usage_daily and usage_hourly. allowed_values: any other value counts as (other); NULL: any value, until a day has more than max_values of them (aiusage.cap_tags()). A tag that is declared already is declared anew from then on where its values change. Errors: UA409 with eight tags declared, or when usage with the tag from that time on is in the rollups already; UA422 for no or an over-long name or value, or a tag that has had more than max_values values within a day';
+COMMENT ON FUNCTION aiusage.declare_tag(text, text, text[], timestamptz, int, boolean) IS 'Keeps requests apart by one of their tags in the rollups, from a time on (NULL: now), and returns its slot, 1 to 8: its column tag_N of usage_daily and usage_hourly. allowed_values: any other value counts as (other); NULL: any value, until a day has more than max_values of them (aiusage.cap_tags()). A tag that is declared already is declared anew from then on where its values change. retroactive: also where usage with the tag from that time on is in the rollups already, up to where the tag is declared; then CALL aiusage.rebuild_rollups() for these days, and until it has gone over them aiusage.verify() reports what differs (no total does). Errors: UA409 with eight tags declared, or when usage with the tag from that time on is in the rollups already and it is not retroactive; UA422 for no or an over-long name or value, or a tag that has had more than max_values values within a day';
 
-CREATE FUNCTION aiusage.owner_declare_tag(tag text, description text, allowed_values text[], from_at timestamptz, max_values int) RETURNS int
+CREATE FUNCTION aiusage.owner_declare_tag(tag text, description text, allowed_values text[], from_at timestamptz, max_values int, retroactive boolean)
+	RETURNS int
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
@@ -123,12 +124,13 @@ BEGIN
 	END IF;
 
 	RETURN aiusage.owner_put_tag(owner_declare_tag.tag, owner_declare_tag.description, list, owner_declare_tag.from_at,
-		owner_declare_tag.max_values, false);
+		owner_declare_tag.max_values, false, coalesce(owner_declare_tag.retroactive, false));
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_declare_tag(text, text, text[], timestamptz, int) IS 'Body of declare_tag(), for the owner of the books only';
+COMMENT ON FUNCTION aiusage.owner_declare_tag(text, text, text[], timestamptz, int, boolean) IS 'Body of declare_tag(), for the owner of the books only';
 
-CREATE FUNCTION aiusage.owner_put_tag(tag text, description text, allowed_values text[], from_at timestamptz, max_values int, capped boolean)
+CREATE FUNCTION aiusage.owner_put_tag(tag text, description text, allowed_values text[], from_at timestamptz, max_values int, capped boolean,
+	retroactive boolean)
 	RETURNS int
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
@@ -137,6 +139,7 @@ AS $$
 DECLARE
 	present aiusage.tag_declaration;
 	begins timestamptz;
+	ends timestamptz;
 	last_at timestamptz;
 	free int;
 BEGIN
@@ -158,7 +161,13 @@ BEGIN
 
 	-- Gateways whose clocks are ahead: after the last of theirs.
 	begins := coalesce(owner_put_tag.from_at, last_at + interval '1 microsecond', clock_timestamp());
-	IF present.declaration IS NOT NULL AND present.declared_until IS NULL AND begins >= present.declared_from THEN
+	IF owner_put_tag.retroactive THEN
+		SELECT d.declared_from, d.slot INTO ends, free FROM aiusage.tag_declaration AS d
+		WHERE d.tag = owner_put_tag.tag AND d.declared_from > begins ORDER BY d.declared_from LIMIT 1;
+	END IF;
+	IF free IS NOT NULL THEN
+		NULL;	-- up to where it is declared
+	ELSIF present.declaration IS NOT NULL AND present.declared_until IS NULL AND begins >= present.declared_from THEN
 		UPDATE aiusage.tag_declaration AS d SET declared_until = begins WHERE d.declaration = present.declaration;
 		free := present.slot;
 	ELSE
@@ -180,17 +189,17 @@ BEGIN
 				WHERE d.declared_until IS NULL OR d.declared_until > begins)),
 			HINT = 'Withdraw one with aiusage.withdraw_tag().';
 	END IF;
-	INSERT INTO aiusage.tag_declaration (tag, slot, declared_from, allowed_values, max_values, capped, description, created_by)
-	VALUES (owner_put_tag.tag, free, begins, owner_put_tag.allowed_values, owner_put_tag.max_values, owner_put_tag.capped,
+	INSERT INTO aiusage.tag_declaration (tag, slot, declared_from, declared_until, allowed_values, max_values, capped, retroactive, description, created_by)
+	VALUES (owner_put_tag.tag, free, begins, ends, owner_put_tag.allowed_values, owner_put_tag.max_values, owner_put_tag.capped, owner_put_tag.retroactive,
 		coalesce(owner_put_tag.description, present.description), aiusage.acting_role());
 	RETURN free;
 EXCEPTION WHEN exclusion_violation THEN
 	RAISE EXCEPTION USING ERRCODE = 'UA409',
-		MESSAGE = format('tag "%s" is declared already for a later time', owner_put_tag.tag),
-		HINT = 'aiusage.withdraw_tag() ends that declaration first.';
+		MESSAGE = format('tag "%s" or its column is declared already for a part of that time', owner_put_tag.tag),
+		HINT = 'See aiusage.tag_declaration; aiusage.withdraw_tag() ends what holds now.';
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_put_tag(text, text, text[], timestamptz, int, boolean) IS 'Makes a declaration of a tag that was checked, and ends the one before; returns its slot. For the owner of the books. Errors: UA409';
+COMMENT ON FUNCTION aiusage.owner_put_tag(text, text, text[], timestamptz, int, boolean, boolean) IS 'Makes a declaration of a tag that was checked, and ends the one before; returns its slot. For the owner of the books. Errors: UA409';
 
 CREATE FUNCTION aiusage.withdraw_tag(tag text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -247,7 +256,7 @@ BEGIN
 			) AS x
 			ORDER BY x.requests DESC, x.value COLLATE "C"
 			LIMIT least(d.max_values, 1000));
-		PERFORM aiusage.owner_put_tag(d.tag, d.description, list, NULL, d.max_values, true);
+		PERFORM aiusage.owner_put_tag(d.tag, d.description, list, NULL, d.max_values, true, false);
 		capped := capped + 1;
 	END LOOP;
 	RETURN capped;
@@ -343,6 +352,38 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_fold_users(bigint, bigint[], bigint, bigint[], timestamptz) IS 'Adds the rows that are folded under one snapshot and were not under another, of requests since a time, to rollup_user_daily; returns to how many of its rows. Snapshots are given as fold_state keeps them. For the owner of the books, who holds its row';
+
+-- The day's sums by user anew: for a rebuild, which holds the row of fold_state.
+CREATE FUNCTION aiusage.owner_rebuild_users(day date) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET jit = off
+AS $$
+DECLARE
+	measures constant text[] := ARRAY['records', 'requests', 'errors', 'accepted', 'unpriced', 'cost', 'failed_cost', 'charge', 'usage', 'usage_reversed'];
+	keys constant text[] := ARRAY['day', 'user_id', 'assignment', 'customer', 'currency', 'charge_currency'];
+	changed bigint;
+BEGIN
+	IF NOT EXISTS (SELECT FROM aiusage.user_level) AND NOT EXISTS (SELECT FROM aiusage.rollup_user_daily AS r WHERE r.day = owner_rebuild_users.day) THEN
+		RETURN 0;
+	END IF;
+	EXECUTE aiusage.owner_repair_statement('rollup_user_daily', keys, format($query$
+		SELECT %1$s, sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors, sum(s.accepted) AS accepted,
+			sum(s.unpriced) AS unpriced, sum(s.cost) AS cost, sum(s.failed_cost) AS failed_cost, sum(s.charge) AS charge,
+			coalesce(aiusage.sum(s.usage), '{}') AS usage, coalesce(aiusage.sum(s.usage_reversed), '{}') AS usage_reversed
+		FROM aiusage.rollup_user_source AS s CROSS JOIN aiusage.fold_state AS f
+		WHERE s.occurred_at >= $3 AND s.occurred_at < $4 AND s.day >= $1 AND s.day < $2
+			AND s.txid < f.boundary AND s.txid <> ALL (f.running)
+		GROUP BY %1$s
+	$query$, 's.' || array_to_string(keys, ', s.')), array_to_string(measures, ', '),
+		(SELECT string_agg(CASE WHEN m LIKE 'usage%' THEN format('r.%1$I::text = n.%1$I::text', m) ELSE format('r.%1$I = n.%1$I', m) END, ' AND ')
+			FROM unnest(measures) AS m),
+		(SELECT string_agg(format('%1$I = n.%1$I', m), ', ') FROM unnest(measures) AS m))
+		INTO changed USING day, day + 1, (day - 1)::timestamp AT TIME ZONE 'UTC', (day + 2)::timestamp AT TIME ZONE 'UTC';
+	RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_rebuild_users(date) IS 'Computes a day''s sums by user anew from the ledger and writes what differs; returns how many rows did. For owner_rebuild_slice(), which holds the row of fold_state';
 
 CREATE FUNCTION aiusage.enable_user_usage(from_at timestamptz DEFAULT NULL) RETURNS timestamptz
 	LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -188,7 +188,7 @@ BEGIN
 		$query$, latency_key, aiusage.latency_counts('coalesce(sum(d.requests) FILTER (WHERE d.{measure}_bucket = {bucket}), 0)::bigint AS {n}'), folded),
 			aiusage.latency_counts('{n}'), replace(aiusage.latency_counts('(r.{n} = n.{n})'), '), (', ') AND ('), aiusage.latency_counts('{n} = n.{n}'))
 			INTO n USING at, until, (at - 1)::timestamp AT TIME ZONE 'UTC', (until + 1)::timestamp AT TIME ZONE 'UTC';
-		changed := changed + n;
+		changed := changed + n + aiusage.owner_rebuild_users(at);
 	END IF;
 	RETURN changed;
 END

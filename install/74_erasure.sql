@@ -38,11 +38,21 @@ DECLARE
 	erased bigint;
 BEGIN
 	PERFORM aiusage.permit_change('erase');
+	-- Folds write the sums by user, too.
+	IF EXISTS (SELECT FROM aiusage.user_level) THEN
+		PERFORM FROM aiusage.fold_state FOR UPDATE;
+	END IF;
 	EXECUTE format($query$
 		WITH picked AS MATERIALIZED (
-			SELECT u.* FROM %1$s AS u CROSS JOIN aiusage.fold_state AS f
+			-- declared tags stay, as the rollups have them
+			SELECT u.*, d.declared
+			FROM %1$s AS u
+			CROSS JOIN aiusage.fold_state AS f
+			CROSS JOIN aiusage.tag_rules AS t
+			CROSS JOIN LATERAL (SELECT aiusage.tag_set(u.tags, u.occurred_at, t.rules)::jsonb AS declared) AS d
 			WHERE %2$s AND u.txid < f.boundary AND u.txid <> ALL (f.running)
-				AND num_nonnulls(u.request_id, u.trace_id, u.operation_id, u.job_id, u.user_id, u.origin, u.provider_request_id, u.tags) > 0
+				AND num_nonnulls(u.request_id, u.trace_id, u.operation_id, u.job_id, u.user_id, u.origin, u.provider_request_id,
+					nullif(u.tags, d.declared)) > 0
 		), counted AS (
 			INSERT INTO aiusage.sealed_quota (quota, labels, window_start, starts_at, ends_at, used)
 			SELECT c.quota, c.labels, c.window_start, min(c.starts_at), max(c.ends_at), sum(s.sign * c.amount)
@@ -51,16 +61,33 @@ BEGIN
 			CROSS JOIN picked AS p
 			CROSS JOIN (VALUES (1), (-1)) AS s (sign)
 			CROSS JOIN LATERAL aiusage.quota_charges(q.quota, p.api_key, p.assignment, p.customer, p.workflow,
-				CASE s.sign WHEN 1 THEN p.user_id END, CASE s.sign WHEN 1 THEN p.job_id END, CASE s.sign WHEN 1 THEN p.tags END,
+				CASE s.sign WHEN 1 THEN p.user_id END, CASE s.sign WHEN 1 THEN p.job_id END, CASE s.sign WHEN 1 THEN p.tags ELSE p.declared END,
 				p.provider, p.model, p.endpoint, p.usage, p.cost, p.status, p.kind, p.adjusts, p.quota_state,
 				p.occurred_at, p.recorded_at, p.invoice_period) AS c
 			WHERE c.amount <> 0
 			GROUP BY c.quota, c.labels, c.window_start
 			HAVING sum(s.sign * c.amount) <> 0
+		), by_user AS (
+			SELECT s.day, s.user_id, s.assignment, s.customer, s.currency, s.charge_currency,
+				sum(s.records) AS records, sum(s.requests) AS requests, sum(s.errors) AS errors, sum(s.accepted) AS accepted,
+				sum(s.unpriced) AS unpriced, sum(s.cost) AS cost, sum(s.failed_cost) AS failed_cost, sum(s.charge) AS charge,
+				coalesce(aiusage.sum(s.usage), '{}') AS usage, coalesce(aiusage.sum(s.usage_reversed), '{}') AS usage_reversed
+			FROM picked AS p
+			JOIN aiusage.rollup_user_source AS s ON s.id = p.id
+			GROUP BY s.day, s.user_id, s.assignment, s.customer, s.currency, s.charge_currency
+		), unsummed AS (
+			UPDATE aiusage.rollup_user_daily AS r
+			SET records = r.records - b.records, requests = r.requests - b.requests, errors = r.errors - b.errors,
+				accepted = r.accepted - b.accepted, unpriced = r.unpriced - b.unpriced, cost = r.cost - b.cost,
+				failed_cost = r.failed_cost - b.failed_cost, charge = r.charge - b.charge,
+				usage = r.usage OPERATOR(aiusage.-) b.usage, usage_reversed = r.usage_reversed OPERATOR(aiusage.-) b.usage_reversed
+			FROM by_user AS b
+			WHERE (r.day, r.user_id, r.assignment, r.customer, r.currency, r.charge_currency)
+				= (b.day, b.user_id, b.assignment, b.customer, b.currency, b.charge_currency)
 		), gone AS (
 			UPDATE aiusage.usage_record AS u
 			SET request_id = NULL, trace_id = NULL, operation_id = NULL, job_id = NULL, user_id = NULL, origin = NULL,
-				provider_request_id = NULL, tags = NULL
+				provider_request_id = NULL, tags = p.declared
 			FROM picked AS p
 			WHERE u.id = p.id
 			RETURNING 1
@@ -68,6 +95,7 @@ BEGIN
 		SELECT count(*) FROM gone
 	$query$, partition, condition) INTO erased USING who, keys, boundary, running;
 	PERFORM aiusage.permit_change(NULL);
+	DELETE FROM aiusage.rollup_user_daily AS r WHERE r.records = 0;
 	-- What was sealed of them is sealed anew.
 	IF erased > 0 THEN
 		UPDATE aiusage.ledger_partition AS p SET state = 'frozen' WHERE p.state = 'sealed';
@@ -205,6 +233,10 @@ BEGIN
 	total := total + n;
 	UPDATE aiusage.reprice_job AS j SET filters = aiusage.redacted(j.filters, who)
 	WHERE j.status <> 'open' AND j.filters IS DISTINCT FROM aiusage.redacted(j.filters, who);
+	GET DIAGNOSTICS n = ROW_COUNT;
+	total := total + n;
+	-- What is left is of rows that retention has dropped.
+	DELETE FROM aiusage.rollup_user_daily AS r WHERE r.user_id = who;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	total := total + n;
 	-- Last: what the changes above have written is in it, too.

@@ -154,6 +154,34 @@ UPDATE aiusage.tag_declaration SET tag = 'other' WHERE tag = 'tags-tier';
 DELETE FROM aiusage.tag_declaration;
 TRUNCATE aiusage.tag_declaration;
 
+-- For the past: right once the rollups are rebuilt.  Totals are so all the time.
+SELECT aiusage.declare_tag('other', from_at => now() - interval '1 day', retroactive => true) AS slot;
+SELECT count(*) > 0 AS differ FROM pg_temp.differences() WHERE rows_differ > 0;
+SELECT count(*) AS days_that_differ FROM (SELECT day, team, currency, requests::numeric, cost FROM aiusage.team_usage WHERE team LIKE 'tags-%'
+	EXCEPT ALL SELECT day, team, currency, sum(requests), sum(cost) FROM aiusage.tag_usage WHERE tag = 'other' GROUP BY 1, 2, 3) AS d;
+SET client_min_messages = warning;
+CALL aiusage.rebuild_rollups('tag declared for the past', (now() AT TIME ZONE 'UTC')::date - 2);
+RESET client_min_messages;
+SELECT * FROM pg_temp.differences();
+SELECT value, sum(requests) AS requests FROM aiusage.tag_usage WHERE tag = 'other' AND team LIKE 'tags-%' GROUP BY 1 ORDER BY 1;
+-- and further back, up to where it is declared
+SELECT aiusage.declare_tag('other', from_at => now() - interval '3 days', retroactive => true) AS slot;
+SELECT count(*) AS declarations, count(*) FILTER (WHERE declared_until IS NULL) AS open FROM aiusage.tag_declaration WHERE tag = 'other';
+SELECT tag, withdrawn_at IS NULL AS declared FROM aiusage.declared_tag WHERE tag = 'other';
+SELECT * FROM pg_temp.differences();
+SELECT aiusage.withdraw_tag('other') AS withdrawn;
+
+-- Erasure leaves declared tags, which rollups have, and takes the others.
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, tags, user_id)
+VALUES ('tags-1', 'tags', 'm', '{"input_tokens": 1}', '{"tags-feature": "erase", "tags-private": "x"}', 'tags-person'),
+	('tags-1', 'tags', 'm', '{"input_tokens": 1}', '{"tags-private": "x"}', 'tags-person');
+SELECT aiusage.refresh() > 0 AS folded;
+SET client_min_messages = warning;
+SELECT count(*) > 0 AS erased FROM aiusage.erase_user('tags-person', 'asked for it');
+RESET client_min_messages;
+SELECT user_id, tags, count(*) FROM aiusage.usage_record WHERE tags ->> 'tags-feature' = 'erase' OR user_id = 'tags-person' GROUP BY 1, 2;
+SELECT * FROM pg_temp.differences();
+
 -- Other values, from now on; withdrawn; declared again, in its slot.
 SELECT aiusage.declare_tag('tags-tier', allowed_values => ARRAY['lead']) AS slot;
 SELECT count(pg_temp.book('f' || n, '{"tags-tier": "lead"}')) + count(pg_temp.book('g' || n, '{"tags-tier": "gold"}')) AS booked FROM generate_series(1, 2) AS n;

@@ -84,6 +84,28 @@ FROM aiusage.user_usage WHERE day = '2024-03-02' AND user_id LIKE 'users-%' ORDE
 -- One row a grain.
 SELECT count(*) - count(DISTINCT (day, user_id, team, cost_center, project, customer, currency, charge_currency)) AS duplicates FROM aiusage.user_usage;
 
+-- A rebuild finds what is wrong, and leaves the rest.
+UPDATE aiusage.rollup_user_daily SET cost = cost + 1 WHERE user_id = 'users-1' AND day = '2024-03-01';
+DELETE FROM aiusage.rollup_user_daily WHERE user_id = 'users-2' AND day = '2024-03-01';
+INSERT INTO aiusage.rollup_user_daily SELECT day, 'users-nobody', assignment, customer, currency, charge_currency, records, requests, errors, accepted, unpriced,
+	cost, failed_cost, charge, usage, usage_reversed FROM aiusage.rollup_user_daily WHERE user_id = 'users-0' AND day = '2024-03-01';
+SELECT * FROM pg_temp.differences();
+SET client_min_messages = warning;
+CALL aiusage.rebuild_rollups('damaged', '2024-02-28', '2024-03-03');
+RESET client_min_messages;
+SELECT * FROM pg_temp.differences();
+SELECT rows_changed > 0 AS changed FROM aiusage.rebuild_progress ORDER BY job DESC LIMIT 1;
+
+-- A person who is erased is in no sum; the others' stay.
+SELECT aiusage.refresh() >= 0 AS folded;
+SELECT count(*) > 0 AS there FROM aiusage.user_usage WHERE user_id = 'users-2';
+SET client_min_messages = warning;
+SELECT count(*) > 0 AS erased FROM aiusage.erase_user('users-2', 'asked for it');
+RESET client_min_messages;
+SELECT count(*) FROM aiusage.rollup_user_daily WHERE user_id = 'users-2' OR records = 0;
+SELECT count(*) FROM aiusage.user_usage WHERE user_id = 'users-2';
+SELECT * FROM pg_temp.differences();
+
 -- Off again, and on again.
 SELECT aiusage.disable_user_usage() AS off, aiusage.disable_user_usage() AS again;
 SELECT count(pg_temp.book('users-off', clock_timestamp())) AS booked;

@@ -32,7 +32,7 @@ FROM (VALUES
 	(8, 'Corrections', 'pricing.md', '^(44|46|070|075)'),
 	(9, 'Billing periods and statements', 'billing-periods.md', '^(31|48|050|110_statements|25_|52_statement)'),
 	(10, 'Contracts', 'contracts.md', '^(49|115|26)'),
-	(11, 'Rollups', 'rollups.md', '^(50|51_verify|51_usage|54_latency|55_rebuild|080|082|085)'),
+	(11, 'Rollups', 'rollups.md', '^(50|51_verify|51_usage|54_latency|54_level|55_rebuild|08[0-5]|126)'),
 	(12, 'Retention', 'retention.md', '^(73|74|54_retention|13\d)_'),
 	(13, 'Reports', 'reports.md', '^53'),
 	(14, 'Limits and admission', 'limits.md', '^(52_verify|5[4-8]|100|105|60_quota)'),

@@ -15,6 +15,7 @@ CREATE TABLE aiusage.tag_declaration (
 	allowed_values text[] CHECK (cardinality(allowed_values) BETWEEN 1 AND 1000 AND array_position(allowed_values, NULL) IS NULL),
 	max_values int NOT NULL DEFAULT 1000 CHECK (max_values BETWEEN 1 AND 100000),
 	capped boolean NOT NULL DEFAULT false,
+	retroactive boolean NOT NULL DEFAULT false,
 	description text CHECK (octet_length(description) BETWEEN 1 AND 256),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	created_by text NOT NULL DEFAULT current_user,
@@ -33,6 +34,7 @@ COMMENT ON COLUMN aiusage.tag_declaration.declared_until IS 'Requests that happe
 COMMENT ON COLUMN aiusage.tag_declaration.allowed_values IS 'Values that are kept apart; any other counts as (other). NULL: any value';
 COMMENT ON COLUMN aiusage.tag_declaration.max_values IS 'Without a list of values: how many a day may have before aiusage.cap_tags() makes one of those that matter';
 COMMENT ON COLUMN aiusage.tag_declaration.capped IS 'The list of values was made by aiusage.cap_tags(), because there were too many; aiusage.status() warns until somebody declares the tag anew';
+COMMENT ON COLUMN aiusage.tag_declaration.retroactive IS 'Declared for usage that was in the rollups already: right once aiusage.rebuild_rollups() has gone over its days';
 COMMENT ON COLUMN aiusage.tag_declaration.description IS 'What the tag says';
 COMMENT ON COLUMN aiusage.tag_declaration.created_at IS 'When it was declared';
 COMMENT ON COLUMN aiusage.tag_declaration.created_by IS 'Role that declared it';
@@ -90,3 +92,6 @@ COMMENT ON COLUMN aiusage.rollup_user_daily.failed_cost IS 'The part of cost who
 COMMENT ON COLUMN aiusage.rollup_user_daily.charge IS 'Sum of charges, in charge_currency; 0 where nothing is charged';
 COMMENT ON COLUMN aiusage.rollup_user_daily.usage IS 'Sum of usage of usage rows, units inclusive of their parts';
 COMMENT ON COLUMN aiusage.rollup_user_daily.usage_reversed IS 'Sum of usage of reversal rows: what was used is usage less usage_reversed';
+
+-- Sums that erasure has emptied, to be deleted: hardly ever any.
+CREATE INDEX rollup_user_daily_empty ON aiusage.rollup_user_daily (day) WHERE records = 0;

@@ -14,7 +14,8 @@ SELECT d.slot::bigint AS slot, d.tag, d.description,
 	(SELECT min(f.declared_from) FROM aiusage.tag_declaration f WHERE f.tag = d.tag) AS first_declared_at,
 	d.declared_until AS withdrawn_at
 FROM aiusage.tag_declaration d
-WHERE NOT EXISTS (SELECT FROM aiusage.tag_declaration n WHERE n.slot = d.slot AND n.declaration > d.declaration);
+WHERE NOT EXISTS (SELECT FROM aiusage.tag_declaration n
+	WHERE n.slot = d.slot AND (n.declared_from, n.declaration) > (d.declared_from, d.declaration));
 COMMENT ON VIEW aiusage.declared_tag IS 'Which tag is in which of the columns tag_1 to tag_8: the last that was declared for it. Grain: one row a slot that was ever used';
 COMMENT ON COLUMN aiusage.declared_tag.slot IS 'N of the column tag_N';
 COMMENT ON COLUMN aiusage.declared_tag.tag IS 'Name of the tag, as requests send it';

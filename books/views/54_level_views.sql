@@ -19,7 +19,7 @@ WHERE s.user_id IS NOT NULL
 	$view$;
 BEGIN
 	EXECUTE replace(replace(replace(replace(definition, '{view}', 'rollup_user_source'), '{source}', 'rollup_source'),
-		'{txid}', 's.txid, s.occurred_at,'), '{folded}', '');
+		'{txid}', 's.id, s.txid, s.occurred_at,'), '{folded}', '');
 	EXECUTE replace(replace(replace(replace(definition, '{view}', 'rollup_user_live'), '{source}', 'rollup_tail'), '{txid}', ''),
 		'{folded}', $folded$
 SELECT r.day, r.user_id, r.assignment, r.customer, r.currency, r.charge_currency, r.records, r.requests, r.errors, r.accepted, r.unpriced,
