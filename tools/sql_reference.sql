@@ -17,6 +17,8 @@ ORDER BY name, n;
 INSERT INTO made_by SELECT * FROM (VALUES ('storage_step', '010_meta'), ('books_pieces', '92_init_function')) AS v (name, piece) WHERE v.name NOT IN (SELECT name FROM made_by);
 INSERT INTO made_by SELECT c.relname, '080_rollups' FROM pg_class AS c
 WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relname ~ '^rollup_' AND c.relname NOT IN (SELECT name FROM made_by);
+INSERT INTO made_by SELECT c.relname, '51_usage_views' FROM pg_class AS c
+WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind = 'v' AND c.relname ~ '_usage$' AND c.relname NOT IN (SELECT name FROM made_by);
 
 -- The first pattern that fits a piece's name is its area.
 CREATE TEMP TABLE area AS
