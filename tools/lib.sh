@@ -101,3 +101,35 @@ cluster_stop() {
 	[ -e "$1/data/postmaster.pid" ] || return 0
 	as_user "$(pg_bin)/pg_ctl" -D "$1/data" -w -m "${2:-fast}" stop >/dev/null 2>&1 || true
 }
+
+# ---------------------------------------------------------------- a PostgreSQL of one's own
+
+# private_postgres DIR: a copy of PG_CONFIG's PostgreSQL under DIR, and PG_CONFIG
+# set to it, so that an instrumented library is never installed beside a real
+# one.  PostgreSQL finds its files relative to its programs.
+private_postgres() {
+	private_found=$PG_CONFIG
+	for kind in bindir pkglibdir sharedir includedir-server; do
+		private_path=$("$private_found" --$kind)
+		mkdir -p "$1$private_path"
+		cp -a "$private_path/." "$1$private_path/"
+	done
+	PG_CONFIG=$1$("$private_found" --bindir)/pg_config
+	export PG_CONFIG
+	if is_root; then chown -R postgres: "$1"; fi
+	[ "$("$PG_CONFIG" --sharedir)" = "$1$("$private_found" --sharedir)" ] || die "$private_found cannot be moved"
+}
+
+# wrap_postgres COMMAND...: the server of the private PostgreSQL, but not
+# initdb's, is run by this command.
+wrap_postgres() {
+	mv "$(pg_bin)/postgres" "$(pg_bin)/postgres.bin"
+	{
+		echo '#!/bin/bash'
+		echo 'real=$(dirname "$(readlink -f "$0")")/postgres.bin'
+		echo 'case " $* " in *" --boot "*|*" --single "*|*" --check "*|*" -V "*|*" -C "*) exec -a "$0" "$real" "$@" ;; esac'
+		printf 'exec %s "$real" "$@"\n' "$*"
+	} >"$(pg_bin)/postgres"
+	chmod 755 "$(pg_bin)/postgres"
+	if is_root; then chown postgres: "$(pg_bin)/postgres"; fi
+}

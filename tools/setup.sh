@@ -4,6 +4,7 @@
 #
 #     sh tools/setup.sh            what the demo needs
 #     sh tools/setup.sh --tests    and what the tests need
+#     sh tools/setup.sh --lint     only what tools/lint_c.sh needs
 #     sh tools/setup.sh --bench    and what the benchmarks need
 #
 # --no-node leaves out node, which only the differential tests need.
@@ -19,9 +20,11 @@ own_pg=${PG_CONFIG:-}
 want_tests=no
 want_node=no
 want_redis=no
+want_lint=no
 for arg in "$@"; do
 	case $arg in
 		--tests) want_tests=yes; want_node=yes ;;
+		--lint) want_lint=yes ;;
 		--bench) want_node=yes; want_redis=yes ;;
 		--no-node) want_node=no ;;
 		*) die "unknown argument $arg" ;;
@@ -33,7 +36,9 @@ have_package() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | gre
 missing=
 need() { have_package "$1" || missing="$missing $1"; }
 
-if [ -z "$own_pg" ]; then
+if [ $want_lint = yes ]; then
+	command -v cppcheck >/dev/null 2>&1 || missing=" cppcheck"
+elif [ -z "$own_pg" ]; then
 	need build-essential
 	need postgresql-$PG_MAJOR
 	need postgresql-server-dev-$PG_MAJOR

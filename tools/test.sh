@@ -136,6 +136,14 @@ if wants lint; then
 	one layers perl tools/check_layers.pl || true
 	one sql perl tools/check_sql.pl || true
 	one meta perl tools/check_meta.pl || true
+	# a tool that cannot be had is no failure of ours
+	command -v cppcheck >/dev/null 2>&1 || sh tools/setup.sh --lint >/dev/null 2>&1 || true
+	if command -v cppcheck >/dev/null 2>&1; then
+		one cppcheck bash tools/lint_c.sh || true
+	else
+		skipped=$((skipped + 1))
+		say "cppcheck: skipped, for it is not installed and could not be"
+	fi
 fi
 
 step "build and install (with -Werror)"

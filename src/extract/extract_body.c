@@ -112,10 +112,7 @@ aiu_extraction_body(AiuExtraction *e, Jsonb *body)
 	read_label(e, &body->root, &x->tiers, x->tiers.n, "service tier", &e->tier);
 
 	if (x->root_is_body)
-	{
-		usage.type = AIU_JSON_OBJECT;
 		usage.v.container = &body->root;
-	}
 	else
 	{
 		aiu_json_path(&body->root, &x->roots.path[0], &usage);

@@ -83,7 +83,7 @@ static char *
 component_why(const AiuPriceRequest *req, const AiuPriceTrace *trace, int i)
 {
 	const AiuEvalDetail *d = &trace->detail[i];
-	const AiuRuleUnit *ru = &trace->rule->slots[d->slot];
+	const AiuRuleUnit *ru = &trace->rule->slots[d->slot];	/* NOLINT: without a rule there are no components */
 	StringInfoData s;
 
 	initStringInfo(&s);

@@ -114,7 +114,6 @@ static AiuMatch *
 compile_parts(AiuMatch *match, JsonbValue *value, const char **problem)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	v;
 	AiuMatch  **tail = &match->child;
 
@@ -126,7 +125,7 @@ compile_parts(AiuMatch *match, JsonbValue *value, const char **problem)
 	}
 	it = JsonbIteratorInit(value->val.binary.data);
 	(void) JsonbIteratorNext(&it, &v, true);
-	while ((token = JsonbIteratorNext(&it, &v, true)) == WJB_ELEM)
+	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
 	{
 		if (v.type != jbvBinary)
 		{

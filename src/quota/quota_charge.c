@@ -89,7 +89,7 @@ units_used(const AiuUsage *usage, int unit, int other, const char *name, int nam
 	aiu_usage_iter_init(&it, usage);
 	while (aiu_usage_iter_next(&it, &item))
 	{
-		if (item.unit == 0 ? (unit == 0 && item.namelen == namelen && memcmp(item.name, name, namelen) == 0) :
+		if (item.unit == 0 ? (unit == 0 && item.namelen == namelen && memcmp(item.name, name, namelen) == 0) :	/* NOLINT(clang-analyzer-core.NonNullParamChecker): namelen 0 is no name */
 			(item.unit == unit || item.unit == other))
 			sum += item.quantity;	/* at most two of 10^36 */
 	}

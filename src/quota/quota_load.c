@@ -181,9 +181,10 @@ load(AiuCounter *counter, const AiuCharge *charge, TimestampTz deadline)
 	PG_END_ENSURE_ERROR_CLEANUP(stop_loading, PointerGetDatum(counter));
 
 	if (done)
+	{
 		aiu_hold_adopt(counter);
-	if (done)
 		set_ready(counter, &now, &books);
+	}
 	else
 		stop_loading(0, PointerGetDatum(counter));
 	return done;

@@ -406,6 +406,7 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 		{
 			AiuCrossing *crossing = &crossings[(*ncrossings)++];
 
+			Assert(crossings != NULL);	/* or it would have been asked for again above */
 			crossing->index = order[k];
 			crossing->alerts = alerts;
 			crossing->used = counter->committed + counter->reserved;

