@@ -8,10 +8,12 @@ OBJS         = aiusage.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 # The code of the extension, one piece an area, in dependency order.
 # 90_init.sql is generated: the books' pieces wrapped into init().
 INSTALL_SQL  = $(sort $(wildcard install/[0-8]*.sql)) install/90_init.sql install/92_init_function.sql install/95_privileges.sql
-BOOKS_SQL    = $(sort $(wildcard books/tables/*.sql books/views/*.sql))
+BOOKS_SQL    = $(sort $(wildcard books/tables/*.sql books/updates/*.sql books/views/*.sql))
 
-DATA         = $(sort $(wildcard updates/*.sql))
-DATA_built   = aiusage--$(EXTVERSION).sql
+# What was released, as it was, and the way from the last release to this tree.
+RELEASED    := $(shell ls updates | sort -t. -k1,1n -k2,2n -k3,3n | tail -n 1)
+DATA         = $(sort $(wildcard updates/*/aiusage--*.sql))
+DATA_built   = aiusage--$(EXTVERSION).sql aiusage--$(RELEASED)--$(EXTVERSION).sql
 PG_CPPFLAGS  = -I$(srcdir)/src -DAIUSAGE_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
 
@@ -35,6 +37,14 @@ install/90_init.sql: tools/make_init.sh $(BOOKS_SQL)
 
 aiusage--$(EXTVERSION).sql: $(INSTALL_SQL)
 	cat $^ > $@.tmp && mv $@.tmp $@
+
+aiusage--$(RELEASED)--$(EXTVERSION).sql: updates/$(RELEASED)/aiusage--$(RELEASED).sql aiusage--$(EXTVERSION).sql tools/make_update.pl tools/sql_statements.pl $(wildcard updates/by_hand.sql)
+	perl tools/make_update.pl $(RELEASED) $(EXTVERSION) > $@.tmp && mv $@.tmp $@
+
+# Keeps this version as released and goes on as NEXT: make freeze NEXT=1.2.0
+.PHONY: freeze
+freeze:
+	bash tools/freeze.sh $(NEXT)
 
 # What is released: the commit's tree, as PGXN takes it.
 .PHONY: dist

@@ -233,7 +233,7 @@ AS $$
 DECLARE
 	installed text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'aiusage');
 	present int := aiusage.storage_version();
-	shipped int := (SELECT max(p.version) FROM aiusage.books_pieces() AS p WHERE p.kind = 'table');
+	shipped int := (SELECT max(p.version) FROM aiusage.books_pieces() AS p WHERE p.kind <> 'view');
 	stale bigint;
 	jobs record;
 	cron_here boolean := EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron');
@@ -356,6 +356,6 @@ CREATE FUNCTION aiusage.owner_piece_is_applied(kind text, version int, name text
 AS $$
 	SELECT EXISTS (SELECT FROM aiusage.storage_step AS s
 		WHERE s.kind = owner_piece_is_applied.kind AND s.version = owner_piece_is_applied.version AND s.name = owner_piece_is_applied.name
-			AND (s.kind = 'table' OR s.checksum = owner_piece_is_applied.checksum));
+			AND (s.kind <> 'view' OR s.checksum = owner_piece_is_applied.checksum));
 $$;
 COMMENT ON FUNCTION aiusage.owner_piece_is_applied(text, int, text, text) IS 'Body of piece_is_applied(), for the owner of the books only';

@@ -8,7 +8,7 @@ BEGIN
 	IF to_regclass('aiusage.storage_step') IS NULL THEN
 		RETURN NULL;
 	END IF;
-	RETURN (SELECT max(version) FROM aiusage.storage_step WHERE kind = 'table');
+	RETURN (SELECT max(version) FROM aiusage.storage_step WHERE kind <> 'view');
 END
 $$;
 COMMENT ON FUNCTION aiusage.storage_version() IS 'Shape of the books: the last storage step applied; NULL before aiusage.init()';
@@ -28,8 +28,11 @@ DECLARE
 	fresh boolean;
 	piece record;
 	known text;
-	shipped int := (SELECT max(version) FROM aiusage.books_pieces() WHERE kind = 'table');
+	shipped int := (SELECT max(version) FROM aiusage.books_pieces() WHERE kind <> 'view');
 	present int;
+	views text[];
+	found text;
+	changed boolean := false;
 BEGIN
 	IF aiusage.in_extension_script() THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
@@ -86,7 +89,7 @@ BEGIN
 
 	IF fresh THEN
 		CREATE TABLE aiusage.storage_step (
-			kind text NOT NULL CHECK (kind IN ('table', 'view')),
+			kind text NOT NULL CHECK (kind IN ('table', 'update', 'view')),
 			version int NOT NULL,
 			name text NOT NULL,
 			checksum text NOT NULL,
@@ -95,9 +98,17 @@ BEGIN
 			extension_version text NOT NULL,
 			PRIMARY KEY (kind, version, name)
 		);
-		COMMENT ON TABLE aiusage.storage_step IS 'Which pieces of DDL these books are made of: tables once and in order, views and triggers again whenever their text changes';
-		COMMENT ON COLUMN aiusage.storage_step.kind IS 'table: a storage step, applied once; view: repeatable';
-		COMMENT ON COLUMN aiusage.storage_step.version IS 'Of a table piece: the storage version it brings the books to; of a view piece: its order';
+	ELSIF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'aiusage.storage_step'::regclass AND conname = 'storage_step_kind_check'
+			AND pg_get_constraintdef(oid) LIKE '%update%') THEN
+		-- made by 1.0, which knew no updates
+		ALTER TABLE aiusage.storage_step DROP CONSTRAINT storage_step_kind_check,
+			ADD CONSTRAINT storage_step_kind_check CHECK (kind IN ('table', 'update', 'view'));
+		changed := true;
+	END IF;
+	IF fresh OR changed THEN
+		COMMENT ON TABLE aiusage.storage_step IS 'Which pieces of DDL these books are made of: tables and updates once and in order, views and triggers again whenever the text of one changes';
+		COMMENT ON COLUMN aiusage.storage_step.kind IS 'table: makes tables, applied once; update: brings tables of an older release to the current shape, applied once (books made in that shape have it from the start); view: repeatable';
+		COMMENT ON COLUMN aiusage.storage_step.version IS 'Of a table or update piece: the storage version it brings the books to; of a view piece: its order';
 		COMMENT ON COLUMN aiusage.storage_step.name IS 'Name of the piece';
 		COMMENT ON COLUMN aiusage.storage_step.checksum IS 'MD5 of the piece as applied';
 		COMMENT ON COLUMN aiusage.storage_step.applied_at IS 'When it was applied last';
@@ -108,22 +119,59 @@ BEGIN
 	FOR piece IN
 		SELECT p.kind, p.version, p.name, p.ddl, md5(p.ddl) AS checksum
 		FROM aiusage.books_pieces() AS p
-		ORDER BY p.kind, p.version, p.name
+		ORDER BY p.kind = 'view', p.version, p.kind, p.name
 	LOOP
 		known := (SELECT s.checksum FROM aiusage.storage_step AS s
 				  WHERE s.kind = piece.kind AND s.version = piece.version AND s.name = piece.name);
-		-- A table piece is history once applied; a view piece follows its text.
-		CONTINUE WHEN known IS NOT NULL AND (piece.kind = 'table' OR known = piece.checksum);
-		EXECUTE piece.ddl;
+		-- A table or update piece is history once applied; a view piece follows its text.
+		CONTINUE WHEN known IS NOT NULL AND (piece.kind <> 'view' OR known = piece.checksum);
+		changed := true;
+		-- Views are made below; what a fresh table has, no update need bring.
+		IF piece.kind = 'table' OR piece.kind = 'update' AND NOT fresh THEN
+			EXECUTE piece.ddl;
+		END IF;
 		INSERT INTO aiusage.storage_step AS s (kind, version, name, checksum, extension_version)
 		VALUES (piece.kind, piece.version, piece.name, piece.checksum, aiusage.module_version())
 		ON CONFLICT (kind, version, name) DO UPDATE
 			SET checksum = excluded.checksum, applied_at = excluded.applied_at, applied_by = excluded.applied_by,
 				extension_version = excluded.extension_version;
+		CONTINUE WHEN piece.kind = 'update' AND fresh;
 		step := format('%s %s', piece.kind, piece.name);
-		action := CASE WHEN known IS NULL THEN 'created' ELSE 'replaced' END;
+		action := CASE WHEN piece.kind = 'update' THEN 'applied' WHEN known IS NULL THEN 'created' ELSE 'replaced' END;
 		RETURN NEXT;
 	END LOOP;
+
+	-- Views and triggers stand on each other and on tables: when anything has changed, all are made again.
+	IF changed THEN
+		BEGIN
+			FOR piece IN SELECT p.ddl FROM aiusage.books_pieces() AS p WHERE p.kind = 'view' ORDER BY p.version, p.name LOOP
+				EXECUTE piece.ddl;
+			END LOOP;
+		EXCEPTION WHEN invalid_table_definition THEN
+			-- A view whose columns are not what they were, and new ones at the end, cannot be replaced.
+			views := ARRAY(SELECT format('aiusage.%I', c.relname) FROM pg_class AS c
+				WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind = 'v' ORDER BY c.relname);
+			BEGIN
+				EXECUTE 'DROP VIEW ' || array_to_string(views, ', ');
+			EXCEPTION WHEN dependent_objects_still_exist THEN
+				GET STACKED DIAGNOSTICS found = PG_EXCEPTION_DETAIL;
+				RAISE EXCEPTION USING ERRCODE = '2BP01',
+					MESSAGE = 'views of your own stand on views that this release changes',
+					DETAIL = found,
+					HINT = 'Drop them, run SELECT * FROM aiusage.init(); and create them again.';
+			END;
+			FOR piece IN SELECT p.ddl FROM aiusage.books_pieces() AS p WHERE p.kind = 'view' ORDER BY p.version, p.name LOOP
+				EXECUTE piece.ddl;
+			END LOOP;
+			found := (SELECT string_agg(v, ', ') FROM unnest(views) AS v WHERE to_regclass(v) IS NULL);
+			IF found IS NOT NULL THEN
+				RAISE EXCEPTION USING ERRCODE = '2BP01',
+					MESSAGE = 'schema aiusage has views that are not of the books',
+					DETAIL = format('Views that this release changes have to be dropped and made again, and nothing would make these: %s.', found),
+					HINT = 'Move them to a schema of your own, or drop them, and run SELECT * FROM aiusage.init(); again.';
+			END IF;
+		END;
+	END IF;
 
 	IF fresh THEN
 		INSERT INTO aiusage.books (system_identifier, incarnation) VALUES (aiusage.system_identifier(), 1);

@@ -16,6 +16,8 @@ BEGIN
 		FROM pg_catalog.pg_proc AS p
 		WHERE p.pronamespace = 'aiusage'::pg_catalog.regnamespace
 		  AND p.provolatile <> 'i' AND p.prokind IN ('f', 'p')
+		  -- an update leaves alone what is granted already: it would no longer be dumped
+		  AND p.proacl IS NULL
 		ORDER BY 1::text
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f.signature);

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Lint of the SQL that becomes the extension and the books.
 #
-#     perl tools/check_sql.pl [FILE...]     (default: install/*.sql books/*/*.sql updates/*.sql)
+#     perl tools/check_sql.pl [FILE...]     (default: install/*.sql books/*/*.sql updates/by_hand.sql)
 #     perl tools/check_sql.pl --self-test
 #
 # What it asks for, and why:
@@ -21,64 +21,14 @@
 use strict;
 use warnings;
 use File::Basename qw(dirname basename);
-
-# Split into statements: [line, text, text with literals and bodies blanked].
-sub statements
-{
-	my ($sql) = @_;
-	my (@out, $text, $bare, $line, $start, $atomic);
-	my $reset = sub { ($text, $bare, $start, $atomic) = ('', '', undef, 0) };
-
-	$reset->();
-	$line = 1;
-	pos($sql) = 0;
-	while (pos($sql) < length $sql)
-	{
-		my ($token, $shown);
-		if ($sql =~ /\G(--[^\n]*)/gc) { ($token, $shown) = ($1, '') }
-		elsif ($sql =~ m{\G(/\*(?:[^*]|\*(?!/))*\*/)}gcs) { ($token, $shown) = ($1, '') }
-		elsif ($sql =~ /\G((?:[eE]')(?:[^'\\]|''|\\.)*')/gcs) { ($token, $shown) = ($1, "''") }
-		elsif ($sql =~ /\G('(?:[^']|'')*')/gcs) { ($token, $shown) = ($1, "''") }
-		elsif ($sql =~ /\G(\$(\w*)\$.*?\$\2\$)/gcs) { ($token, $shown) = ($1, '$body$') }
-		elsif ($sql =~ /\G("(?:[^"]|"")*")/gcs) { ($token, $shown) = ($1, $1) }
-		elsif ($sql =~ /\G([A-Za-z_]\w*)/gc) { ($token, $shown) = ($1, $1) }
-		elsif ($sql =~ /\G(\\[^\n]*)/gc && !defined $start)
-		{
-			push @out, [ $line, $1, $1 ];
-			next;
-		}
-		elsif ($sql =~ /\G(\s+)/gcs) { ($token, $shown) = ($1, ' ') }
-		elsif ($sql =~ /\G(.)/gcs) { ($token, $shown) = ($1, $1) }
-
-		$start = $line if !defined $start && $shown =~ /\S/;
-		if (defined $start)
-		{
-			$text .= $token;
-			$bare .= $shown;
-			# A body between BEGIN ATOMIC and END holds semicolons of its own.
-			if ($atomic || $bare =~ /\bBEGIN\s+ATOMIC$/i)
-			{
-				if (!$atomic) { $atomic = 1 }
-				elsif ($token =~ /^case$/i) { $atomic++ }
-				elsif ($token =~ /^end$/i) { $atomic-- }
-			}
-			if ($token eq ';' && !$atomic)
-			{
-				push @out, [ $start, $text, $bare ];
-				$reset->();
-			}
-		}
-		$line += ($token =~ tr/\n//);
-	}
-	push @out, [ $start, $text, $bare ] if defined $start;
-	return @out;
-}
+use Cwd qw(abs_path);
+require(dirname(abs_path($0)) . '/sql_statements.pl');
 
 sub check
 {
 	my ($name, $sql) = @_;
 	my @errors;
-	my $members = $name =~ m{(^|/)(install|updates)/};
+	my $members = $name =~ m{(^|/)install/|(^|/)updates/by_hand\.sql$};
 	my $views = $name =~ m{(^|/)books/views/};
 	my %dropped;
 
@@ -206,7 +156,7 @@ my @files = @ARGV;
 if (!@files)
 {
 	chdir(dirname(dirname($0))) or die;
-	@files = grep { !m{/90_init\.sql$} } (glob('install/*.sql'), glob('books/*/*.sql'), glob('updates/*.sql'));
+	@files = grep { !m{/90_init\.sql$} } (glob('install/*.sql'), glob('books/*/*.sql'), grep { -e } 'updates/by_hand.sql');
 }
 my @errors;
 for my $file (@files)

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Wraps the books' DDL pieces into the function aiusage.books_pieces(), which
-# aiusage.init() walks.  Usage: make_init.sh books/tables/*.sql books/views/*.sql
+# aiusage.init() walks.  Usage: make_init.sh books/tables/*.sql books/updates/*.sql books/views/*.sql
 #
 # books/tables/NNN_name.sql  a storage step: applied once, in order; NNN is the
 #                            storage version it brings the books to.
+# books/updates/NNN_name.sql brings tables of an older release to the shape that
+#                            books/tables/ makes; runs in the order of NNN.
 # books/views/NN_name.sql    repeatable: views, triggers and comments, applied
 #                            again whenever its text has changed.
 set -eu
@@ -17,6 +19,7 @@ sep="VALUES"
 for f in "$@"; do
 	case $f in
 		books/tables/*) kind=table ;;
+		books/updates/*) kind=update ;;
 		books/views/*) kind=view ;;
 		*) echo "make_init.sh: unexpected piece $f" >&2; exit 1 ;;
 	esac

@@ -113,14 +113,14 @@ tap_suite() {
 	count "$ok" "$bad" tap
 }
 
-# The same tree on a newer PostgreSQL: its tests are counted with ours.
+# tools/versions.sh on a newer PostgreSQL: what it ran is counted with ours.
 versions_suite() {
-	local version=$1 rc=0 ok bad log=$logs/versions.log
+	local name=$1 rc=0 ok bad log=$logs/$1.log
 	shift
-	run versions bash "$source_dir/tools/versions.sh" "$version" -- "$@" || rc=$?
+	run "$name" bash "$source_dir/tools/versions.sh" "$@" || rc=$?
 	if [ $rc = 77 ]; then
 		skipped=$((skipped + 1))
-		say "versions: PostgreSQL $version was not tested: $(grep -E '^skipped: ' "$log" | tail -n 1 | sed 's/^skipped: //')"
+		say "$name: PostgreSQL 17 was not tested: $(grep -E '^skipped: ' "$log" | tail -n 1 | sed 's/^skipped: //')"
 		return 0
 	fi
 	ok=$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed.*/\1/p' "$log" | tail -n 1)
@@ -128,7 +128,7 @@ versions_suite() {
 	if [ $rc != 0 ] && [ "${bad:-0}" = 0 ]; then bad=1; fi
 	if [ "${bad:-0}" != 0 ]; then tail -n 200 "$log" | sed 's/^/    /'; fi
 	sed -n '/^== PostgreSQL versions/,$p' "$log" | sed '1d; s/^/    /'
-	count "${ok:-0}" "${bad:-0}" versions
+	count "${ok:-0}" "${bad:-0}" "$name"
 }
 
 if wants lint; then
@@ -190,7 +190,9 @@ if wants demo; then
 fi
 if wants versions; then
 	step "PostgreSQL 17"
-	versions_suite 17 regress isolation
+	versions_suite versions 17 -- regress isolation
+	step "PostgreSQL 15 to 17: dump and restore, pg_upgrade"
+	versions_suite upgrade --upgrade 17
 fi
 
 say ""

@@ -5,6 +5,7 @@
 #     bash tools/versions.sh                        every test on 15, 17 and 18
 #     bash tools/versions.sh 17                     on one of them
 #     bash tools/versions.sh 17 -- regress tap      only these suites of tools/test.sh
+#     bash tools/versions.sh --upgrade 17           from this machine's PostgreSQL to that: tools/pg_upgrade.sh
 #     bash tools/versions.sh --prepare 17           make the chroot, and say where it is
 #
 # As root, or as a user with sudo.  The chroots stay in AIUSAGE_VERSIONS_DIR
@@ -51,6 +52,11 @@ if [ "${1:-}" = --inside ]; then
 	mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 	mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
 	ln -s pts/ptmx "$root/dev/ptmx"
+	# the older PostgreSQL that an upgrade begins from
+	for dir in ${AIUSAGE_BIND:-}; do
+		mkdir -p "$root$dir"
+		mount --bind "$dir" "$root$dir"
+	done
 	mkdir -p "$root/aiusage"
 	mount --bind "$source_dir" "$root/aiusage"
 	mount -o remount,bind,ro "$root/aiusage"
@@ -67,6 +73,22 @@ inside() {
 	unshare --mount --pid --fork --kill-child bash "$source_dir/tools/versions.sh" --inside "$root" \
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" \
 		AIUSAGE_PG_MAJOR="$version" AIUSAGE_KEEP="${AIUSAGE_KEEP:-0}" "$@"
+}
+
+# This machine's PostgreSQL, seen in the chroot at the same places, and the
+# libraries it needs that the chroot's release has no longer.
+lend_postgres() {
+	local root=$1 lib
+	AIUSAGE_BIND="$(dirname "$("$PG_CONFIG" --bindir)") $("$PG_CONFIG" --sharedir)"
+	export AIUSAGE_BIND
+	rm -rf "$root/usr/local/lib/aiusage-old"
+	mkdir -p "$root/usr/local/lib/aiusage-old"
+	ldd "$("$PG_CONFIG" --bindir)"/{postgres,initdb,pg_ctl,psql,pg_controldata,pg_resetwal} "$("$PG_CONFIG" --pkglibdir)"/{plpgsql,btree_gist,aiusage}.so |
+		awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | while read -r lib; do
+		if ! find "$root/lib" "$root/usr/lib" -name "$(basename "$lib")" 2>/dev/null | grep -q .; then
+			cp -L "$lib" "$root/usr/local/lib/aiusage-old/"
+		fi
+	done
 }
 
 # prepare RELEASE ROOT: the bare system; packages are tools/setup.sh's matter.
@@ -101,10 +123,12 @@ prepare() {
 }
 
 prepare_only=no
+upgrade=no
 versions=
 while [ $# -gt 0 ]; do
 	case $1 in
 		--prepare) prepare_only=yes ;;
+		--upgrade) upgrade=yes ;;
 		--) shift; break ;;
 		[0-9]*) release_of "$1" >/dev/null; versions="$versions $1" ;;
 		*) die "unknown argument $1" ;;
@@ -117,8 +141,8 @@ suites=${*:-lint regress isolation tap}
 if ! is_root; then
 	command -v sudo >/dev/null 2>&1 || skip "a chroot needs root, and there is no sudo"
 	sudo -n true 2>/dev/null || [ -t 0 ] || skip "a chroot needs root, and sudo asks for a password"
-	exec sudo --preserve-env=AIUSAGE_VERSIONS_DIR,AIUSAGE_KEEP bash tools/versions.sh \
-		$([ $prepare_only = no ] || echo --prepare) $versions -- $suites
+	exec sudo --preserve-env=AIUSAGE_VERSIONS_DIR,AIUSAGE_KEEP,PG_CONFIG bash tools/versions.sh \
+		$([ $prepare_only = no ] || echo --prepare) $([ $upgrade = no ] || echo --upgrade) $versions -- $suites
 fi
 unshare --mount --pid --fork true 2>/dev/null || skip "this machine allows no namespaces (unshare), which a chroot's mounts need"
 
@@ -142,7 +166,15 @@ for version in $versions; do
 	rm -rf "$root"/tmp/aiusage.* "$root/usr/share/postgresql/$version/extension"/aiusage* \
 		"$root/usr/lib/postgresql/$version/lib"/aiusage.so
 	rc=0
-	inside "$root" "$version" bash /aiusage/tools/test.sh $suites >"$root.out" 2>&1 9>&- </dev/null || rc=$?
+	if [ $upgrade = yes ]; then
+		[ -e "$("$PG_CONFIG" --pkglibdir)/aiusage.so" ] || die "aiusage is not installed for $PG_CONFIG: run tools/test.sh build first"
+		inside "$root" "$version" sh /aiusage/tools/setup.sh --tests --no-node 9>&-
+		lend_postgres "$root"
+		inside "$root" "$version" env LD_LIBRARY_PATH=/usr/local/lib/aiusage-old bash /aiusage/tools/pg_upgrade.sh "$("$PG_CONFIG" --bindir)" \
+			>"$root.out" 2>&1 9>&- </dev/null || rc=$?
+	else
+		inside "$root" "$version" bash /aiusage/tools/test.sh $suites >"$root.out" 2>&1 9>&- </dev/null || rc=$?
+	fi
 	cat "$root.out"
 	closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$root.out" | tail -n 1) || true
 	if [ $rc != 0 ]; then failed=1; fi
