@@ -2,9 +2,10 @@
 # step of random histories: usage of any time, late and of the near future,
 # rolled back, in savepoints, by stragglers and prepared transactions, replayed;
 # folds; corrections, outcomes, new prices; periods of six calendars in random
-# zones closed, statements taken back; rebuilds; restores into another cluster.
+# zones closed, statements taken back; partitions dropped, identifiers erased; rebuilds;
+# restores into another cluster.
 #
-# A seed makes a history.  AIUSAGE_PROPERTY_SECONDS (default 24) is for how long
+# A seed makes a history.  AIUSAGE_PROPERTY_SECONDS (default 18) is for how long
 # new ones are tried; AIUSAGE_PROPERTY_SEED=N tries that one only, AIUSAGE_PROPERTY_STEPS
 # (default 60) is how long a history is.
 use strict;
@@ -18,7 +19,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $seconds = $ENV{AIUSAGE_PROPERTY_SECONDS} // 24;
+my $seconds = $ENV{AIUSAGE_PROPERTY_SECONDS} // 18;
 my $length = $ENV{AIUSAGE_PROPERTY_STEPS} // 60;
 my $conf = "max_prepared_transactions = 5\njit = off\nautovacuum = off\nmax_wal_size = 4GB\n";
 my @nodes = map { new_node($_, conf => $conf) } qw(first second);
@@ -30,7 +31,7 @@ for my $node (@nodes)
 	$node->safe_psql('empty', 'CREATE EXTENSION aiusage; SELECT FROM aiusage.init()');
 }
 my $optional = $nodes[0]->safe_psql('empty', q{SELECT coalesce(string_agg(proname, ','), '') FROM pg_proc
-	WHERE pronamespace = 'aiusage'::regnamespace AND proname IN ('rebuild_rollups', 'enforce_retention')});
+	WHERE pronamespace = 'aiusage'::regnamespace AND proname IN ('rebuild_rollups', 'enforce_retention', 'erase_user')});
 
 # Weight, name, SQL; %s is the number of the step.  Who writes usage in a transaction that goes on is settled first where it says so.
 my @steps = (
@@ -59,7 +60,8 @@ my @steps = (
 	[ 3,  'maintain',    q{CALL aiusage.maintain()}, 'settled' ],
 	[ 2,  'restore',     undef, 'settled' ],
 	($optional =~ /enforce_retention/ ? [ 7, 'retain', undef, 'settled' ] : ()),
-	($optional =~ /rebuild_rollups/ ? [ 4, 'rebuild', q{SELECT FROM aiusage.rebuild_rollups()}, 'settled' ] : ()),);
+	($optional =~ /erase_user/ ? [ 3, 'erase', q{SELECT shadow.erase()}, 'settled' ] : ()),
+	($optional =~ /rebuild_rollups/ ? [ 4, 'rebuild', q{CALL aiusage.rebuild_rollups('random')}, 'settled' ] : ()),);
 my $weights = 0;
 $weights += $_->[0] for @steps;
 
@@ -157,7 +159,16 @@ sub step
 		(undef, $err) = run_in($h->{session}, "SELECT setseed($seed); SELECT aiusage.refresh()");
 		my ($days, $more) = run_in($h->{session}, "SELECT shadow.close_some($n)");
 		$err .= $more;
-		$err .= (run_in($h->{session}, "SELECT aiusage.put_retention_class('default', interval '$days days')"))[1] if $err eq '';
+		# identifiers go earlier than rows, or with them
+		my $sooner = $h->{rand}->() < 0.5 ? ", interval '" . int($days * 0.7 + 1) . " days'" : '';
+		$err .= (run_in($h->{session}, "SELECT aiusage.put_retention_class('default', interval '$days days'$sooner)"))[1] if $err eq '';
+		for (1 .. 60)
+		{
+			my ($did, $failed) = run_in($h->{session}, 'SELECT aiusage.erase_identifiers()');
+			$err .= $failed;
+			last if $failed ne '' || $did !~ /\S/;
+		}
+		$err .= join '', run_in($h->{session}, "SELECT * FROM shadow.harvest($n)");
 		for (1 .. 60)
 		{
 			my ($did, $failed) = run_in($h->{session}, 'SELECT aiusage.enforce_retention(true)');

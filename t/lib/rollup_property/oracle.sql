@@ -32,6 +32,9 @@ BEGIN
 	WHERE NOT EXISTS (SELECT FROM shadow.record AS r WHERE r.id = u.id)
 	ORDER BY i.n, o.n, u.kind, u.occurred_at, u.cost::text;
 
+	-- who it was is forgotten, of what is still there
+	UPDATE shadow.record AS r SET user_id = NULL FROM aiusage.usage_record AS u WHERE u.id = r.id AND u.user_id IS NULL AND r.user_id IS NOT NULL;
+
 	RETURN QUERY
 	SELECT format('usage %s (%s) is not what was meant: %s', i.n, i.api_key, coalesce(d.list, 'not there'))
 	FROM shadow.intent AS i LEFT JOIN shadow.record AS r ON r.id = i.id
@@ -64,7 +67,8 @@ CREATE FUNCTION shadow.plus(kind text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ 
 
 CREATE VIEW shadow.measured AS
 SELECT r.n, r.id, r.kind, r.at, r.step, r.correction, r.period, r.assignment, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region, r.status, r.user_id, r.tags,
-	r.latency_ms, r.ttft_ms, c.calendar, c.zone, c.unit AS calendar_unit, c.start_day,
+	-- a correction is about its row's
+	coalesce(r.latency_ms, x.latency_ms) AS latency_ms, coalesce(r.ttft_ms, x.ttft_ms) AS ttft_ms, c.calendar, c.zone, c.unit AS calendar_unit, c.start_day,
 	(r.at AT TIME ZONE c.zone)::date AS day, date_trunc('hour', r.at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS hour,
 	o.team, o.cost_center, o.project, o.environment, coalesce(r.customer, o.customer) AS customer, coalesce(r.workflow, o.workflow) AS workflow,
 	r.currency, r.list_currency, r.charge_currency,
@@ -89,7 +93,8 @@ SELECT r.n, r.id, r.kind, r.at, r.step, r.correction, r.period, r.assignment, r.
 	r.usage, r.cost_by_unit, r.unpriced_reason
 FROM shadow.record AS r
 JOIN shadow.calendar AS c ON c.calendar = r.period / 100000
-LEFT JOIN shadow.owner AS o ON o.assignment = r.assignment;
+LEFT JOIN shadow.owner AS o ON o.assignment = r.assignment
+LEFT JOIN shadow.record AS x ON x.id = r.adjusts;
 
 -- One row a record and unit: as reported, as billed, and what that cost.
 CREATE VIEW shadow.unit AS
@@ -130,7 +135,8 @@ DECLARE
 	$text$;
 	detail constant text := $text$
 		m.api_key, m.assignment, coalesce(m.team, '(unmatched)') AS team, coalesce(m.cost_center, '(unmatched)') AS cost_center, m.project, m.environment, m.provider, m.model,
-		m.endpoint, m.service_tier, m.region, m.customer, m.workflow, m.status, m.period AS invoice_period, m.currency, m.list_currency, m.charge_currency
+		m.endpoint, m.service_tier, m.region, m.customer, m.workflow, m.status, m.period AS invoice_period, m.currency, m.list_currency, m.charge_currency,
+		CASE WHEN to_regproc('aiusage.declare_tag') IS NOT NULL THEN m.tags ->> 'feature' END AS tag_1
 	$text$;
 	definition text;
 BEGIN
@@ -152,6 +158,33 @@ BEGIN
 		SELECT m.day, m.api_key, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3$v$,
 		$v$CREATE VIEW shadow.model_usage AS
 		SELECT m.day, m.provider, m.model, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3, 4$v$,
+		$v$CREATE VIEW shadow.provider_usage AS
+		SELECT m.day, m.provider, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3$v$,
+		$v$CREATE VIEW shadow.endpoint_usage AS
+		SELECT m.day, m.provider, coalesce(m.endpoint, '(none)') AS endpoint, coalesce(m.service_tier, '(none)') AS service_tier, coalesce(m.region, '(none)') AS region, m.currency,
+			{sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6$v$,
+		$v$CREATE VIEW shadow.status_usage AS
+		SELECT m.day, m.provider, m.model, m.status, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5$v$,
+		$v$CREATE VIEW shadow.project_usage AS
+		SELECT m.day, coalesce(m.team, '(unmatched)') AS team, coalesce(m.project, '(none)') AS project, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3, 4$v$,
+		$v$CREATE VIEW shadow.environment_usage AS
+		SELECT m.day, coalesce(m.environment, '(none)') AS environment, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3$v$,
+		$v$CREATE VIEW shadow.tag_usage AS
+		SELECT m.day, 'feature' AS tag, coalesce(m.tags ->> 'feature', '(none)') AS value, coalesce(m.team, '(unmatched)') AS team, m.currency, {sums}, {others}
+		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5$v$,
+		$v$CREATE VIEW shadow.user_usage AS
+		SELECT m.day, m.user_id, coalesce(m.team, '(unmatched)') AS team, coalesce(m.cost_center, '(unmatched)') AS cost_center, m.project, m.customer, m.currency, m.charge_currency,
+			sum(m.requests) AS requests, sum(m.errors) AS errors, sum(m.accepted) AS accepted, sum(m.unpriced) AS unpriced, sum(m.input_tokens) AS input_tokens,
+			sum(m.cache_read_tokens) AS cache_read_tokens, sum(m.output_tokens) AS output_tokens, sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost,
+			sum(m.failed_cost) AS failed_cost, sum(m.charge) AS charge
+		FROM shadow.measured AS m WHERE m.user_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7, 8$v$,
+		-- percentiles: by a factor of 1.5 at most
+		$v$CREATE VIEW shadow.latency_daily AS
+		SELECT m.day, coalesce(m.team, '(unmatched)') AS team, coalesce(m.cost_center, '(unmatched)') AS cost_center, m.provider, m.model, m.endpoint, m.service_tier, m.region, m.status,
+			sum(CASE WHEN m.latency_ms IS NOT NULL THEN m.requests ELSE 0 END) AS latency_requests,
+			sum(CASE WHEN m.ttft_ms IS NOT NULL THEN m.requests ELSE 0 END) AS ttft_requests
+		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+		HAVING sum(CASE WHEN m.latency_ms IS NOT NULL THEN m.requests ELSE 0 END) <> 0 OR sum(CASE WHEN m.ttft_ms IS NOT NULL THEN m.requests ELSE 0 END) <> 0$v$,
 		$v$CREATE VIEW shadow.workflow_usage AS
 		SELECT m.day, coalesce(m.workflow, '(none)') AS workflow, m.currency, {sums}, {others} FROM shadow.measured AS m GROUP BY 1, 2, 3$v$,
 		$v$CREATE VIEW shadow.customer_usage AS
@@ -167,10 +200,10 @@ BEGIN
 		FROM shadow.measured AS m WHERE m.customer IS NOT NULL GROUP BY 1, 2, 3$v$,
 		$v$CREATE VIEW shadow.usage_daily AS
 		SELECT m.day, {detail}, {sums}, sum(m.list_cost) AS list_cost, sum(m.charge) AS charge
-		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19$v$,
+		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20$v$,
 		$v$CREATE VIEW shadow.usage_hourly AS
 		SELECT m.hour, {detail}, {sums}, sum(m.list_cost) AS list_cost, sum(m.charge) AS charge
-		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19$v$,
+		FROM shadow.measured AS m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20$v$,
 		$v$CREATE VIEW shadow.line_items AS
 		SELECT m.day, coalesce(m.team, '(unmatched)') AS team, coalesce(m.cost_center, '(unmatched)') AS cost_center, m.provider, m.model, u.unit, m.currency,
 			sum(u.used) AS used_quantity, sum(u.quantity) AS quantity, sum(u.cost) AS cost, sum(u.cost) / nullif(sum(u.quantity), 0) AS average_rate
@@ -299,6 +332,7 @@ BEGIN
 		SELECT c.relname, string_agg(format(CASE WHEN t.oid = ANY ('{int4,int8,numeric}'::regtype[]) THEN '%I::numeric' ELSE '%I::text' END, a.attname), ', ' ORDER BY a.attnum) AS columns
 		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 JOIN pg_type AS t ON t.oid = a.atttypid
 		WHERE c.relnamespace = 'shadow'::regnamespace AND c.relkind = 'v' AND c.relname NOT IN ('measured', 'unit')
+			AND EXISTS (SELECT FROM pg_attribute AS o WHERE o.attrelid = to_regclass('aiusage.' || c.relname) AND o.attname = a.attname)
 		GROUP BY c.relname
 	LOOP
 		EXECUTE format($f$
@@ -314,7 +348,8 @@ BEGIN
 					RETURN NEXT '%1$s: ' || bad;
 				END IF;
 			END
-			$$$f$, v.relname, v.columns, CASE v.relname WHEN 'line_items' THEN ' WHERE used_quantity <> 0 OR quantity <> 0 OR cost <> 0' END);
+			$$$f$, v.relname, v.columns, CASE v.relname WHEN 'line_items' THEN ' WHERE used_quantity <> 0 OR quantity <> 0 OR cost <> 0'
+				WHEN 'latency_daily' THEN ' WHERE latency_requests <> 0 OR ttft_requests <> 0' END);
 	END LOOP;
 END
 $checks$;

@@ -18,6 +18,10 @@ SET session_replication_role = replica;
 UPDATE aiusage.setting SET value = (ARRAY['3', '10', '250000'])[1 + floor(random() * 3)::int] WHERE name = 'fold_rows';
 RESET session_replication_role;
 
+-- Usage by a declared tag and by user.
+DO $$ BEGIN IF to_regproc('aiusage.declare_tag') IS NOT NULL THEN
+	PERFORM aiusage.declare_tag('feature', from_at => '2020-01-01'), aiusage.enable_user_usage('2020-01-01'); END IF; END $$;
+
 -- ---------------------------------------------------------------- calendars
 
 CREATE FUNCTION shadow.one_of(VARIADIC choices text[]) RETURNS text LANGUAGE sql VOLATILE AS

@@ -145,3 +145,12 @@ $$;
 CREATE FUNCTION shadow.invoice() RETURNS void LANGUAGE sql VOLATILE AS $$
 	SELECT aiusage.record_period_invoice(p.period, 'J-' || p.period) FROM (SELECT period FROM aiusage.invoice_period WHERE status = 'closed' ORDER BY period LIMIT 1) AS p
 $$;
+-- A person goes, from what was dropped too.
+CREATE FUNCTION shadow.erase() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	who text := shadow.one_of('anna', 'boris', 'carla');
+BEGIN
+	PERFORM FROM aiusage.erase_user(who, 'random');
+	UPDATE shadow.record SET user_id = NULL WHERE user_id = who;
+END
+$$;
