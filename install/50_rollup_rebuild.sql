@@ -59,8 +59,10 @@ BEGIN
 	SELECT least(min(r.bucket), (SELECT min(u.occurred_at) FROM aiusage.usage_record AS u)) AT TIME ZONE 'UTC',
 		greatest(max(r.bucket), (SELECT max(u.occurred_at) FROM aiusage.usage_record AS u)) AT TIME ZONE 'UTC'
 	INTO first_day, last_day FROM aiusage.rollup_15m AS r;
-	first_day := least(first_day, (SELECT min(r.day) FROM aiusage.rollup_daily AS r), (SELECT min(r.day) FROM aiusage.rollup_owner_daily AS r));
-	last_day := greatest(last_day, (SELECT max(r.day) FROM aiusage.rollup_daily AS r), (SELECT max(r.day) FROM aiusage.rollup_owner_daily AS r));
+	first_day := least(first_day, (SELECT min(r.day) FROM aiusage.rollup_daily AS r), (SELECT min(r.day) FROM aiusage.rollup_owner_daily AS r),
+		(SELECT (min(s.bucket) AT TIME ZONE 'UTC')::date FROM aiusage.sealed_15m AS s));
+	last_day := greatest(last_day, (SELECT max(r.day) FROM aiusage.rollup_daily AS r), (SELECT max(r.day) FROM aiusage.rollup_owner_daily AS r),
+		(SELECT (max(s.bucket) AT TIME ZONE 'UTC')::date FROM aiusage.sealed_15m AS s));
 	first_day := coalesce(owner_start_rebuild.from_day, first_day, current_date);
 	INSERT INTO aiusage.rebuild_job (reason, from_day, to_day, next_day, session_role, role)
 	VALUES (btrim(owner_start_rebuild.reason), first_day, greatest(coalesce(owner_start_rebuild.to_day, last_day + 1), first_day + 1), first_day,
