@@ -1,5 +1,7 @@
 -- What tools/sqlsmith.sh lets sqlsmith loose on: books with a little of everything.
 SET client_min_messages = warning;
+SET statement_timeout = 0;
+SET lock_timeout = 0;
 CREATE EXTENSION aiusage;
 SELECT count(*) FROM aiusage.init();
 SELECT aiusage.import_prices('list', 'genai-prices', aiusage.default_catalogue(), '2020-01-01', 'default catalogue');
