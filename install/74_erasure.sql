@@ -37,6 +37,10 @@ DECLARE
 		|| CASE WHEN upto IS NULL THEN '' ELSE format(' AND u.id <= %L', upto) END;
 	erased bigint;
 BEGIN
+	IF partition IS NULL OR what IS NULL OR what NOT IN ('u', 'k') THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'whose identifiers are to be erased, and where, was not said';
+	END IF;
 	PERFORM aiusage.permit_change('erase');
 	-- Folds write the sums by user, too.
 	IF EXISTS (SELECT FROM aiusage.user_level) THEN
