@@ -451,6 +451,16 @@ COMMENT ON FUNCTION aiusage.owner_disable_user_usage() IS 'Body of disable_user_
 
 -- The day grain in any zone is in 53_usage_by_day.sql.
 
+CREATE FUNCTION aiusage.nonzero_usage(usage aiusage.usage) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(string_agg(concat(n.unit, '=', trim_scale(n.quantity)), ',' ORDER BY n.unit), '')
+	FROM aiusage.unnest_usage(nonzero_usage.usage) AS n
+	WHERE n.quantity <> 0
+$$;
+COMMENT ON FUNCTION aiusage.nonzero_usage(aiusage.usage) IS 'Internal. A usage as text, without units of which there is none: what was taken away again leaves 0';
+
 CREATE FUNCTION aiusage.owner_verify_users(OUT check_name text, OUT ok boolean, OUT expected text, OUT actual text, OUT detail text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
@@ -477,7 +487,7 @@ BEGIN
 		SELECT s.of_ledger, s.day, s.user_id, s.assignment, s.customer, s.currency, s.charge_currency,
 			concat_ws(' ', sum(s.records), sum(s.requests), sum(s.errors), sum(s.accepted), sum(s.unpriced),
 				trim_scale(sum(s.cost)), trim_scale(sum(s.failed_cost)), trim_scale(sum(s.charge)),
-				coalesce(aiusage.sum(s.usage)::text, '{}'), coalesce(aiusage.sum(s.usage_reversed)::text, '{}')) AS measures
+				aiusage.nonzero_usage(aiusage.sum(s.usage)), aiusage.nonzero_usage(aiusage.sum(s.usage_reversed))) AS measures
 		FROM sides AS s
 		CROSS JOIN retained AS r
 		WHERE s.day >= r.from_day

@@ -22,6 +22,8 @@ SELECT aiusage.put_quota('{"name": "per user", "metric": "spend", "currency": "U
 	aiusage.put_quota('{"name": "by tag", "metric": "requests", "limit": 100000000, "window": "total", "tag": "feature", "per": ["tag"]}') IS NOT NULL AS put,
 	aiusage.put_quota('{"name": "of one", "metric": "requests", "limit": 1000, "window": "day", "scope": {"user_id": "zoë"}}') IS NOT NULL AS put;
 SELECT count(*) FROM aiusage.make_partitions('2024-01-01', '2024-03-01');
+-- sums by user are kept, and one tag is a dimension of the rollups
+SELECT aiusage.enable_user_usage('2024-01-01') IS NOT NULL AS by_user, aiusage.declare_tag('feature', from_at => '2024-01-01') AS slot;
 
 CREATE PROCEDURE pg_temp.book(key text, at timestamptz, n int, who text) LANGUAGE sql AS $$
 	INSERT INTO aiusage.usage_record (id, request_id, trace_id, operation_id, job_id, origin, provider_request_id, tags, api_key, provider, model, usage, user_id)
@@ -92,9 +94,11 @@ SELECT aiusage.permit_change('everything');
 SELECT * FROM aiusage.erase_user('zoë', 'request of 2026-11-20', 'GDPR-17');
 SELECT * FROM pg_temp.naming('zoë');
 SELECT count(*) FROM pg_temp.naming('bob') WHERE relation LIKE 'usage_record%';
-SELECT user_id, request_id IS NULL AND tags IS NULL AS bare, kind, count(*) FROM aiusage.usage_record GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT user_id, request_id IS NULL AND NOT tags ? 'who' AS bare, kind, count(*) FROM aiusage.usage_record GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT count(*) FROM (TABLE was EXCEPT ALL SELECT day, team, requests, input_tokens, output_tokens, cost, currency FROM aiusage.usage_daily) AS d;
 SELECT count(*) FROM (TABLE money EXCEPT ALL SELECT id, cost, usage::text, txid, recorded_at FROM aiusage.usage_record) AS d;
+SELECT user_id, sum(requests) AS requests, sum(cost) AS cost FROM aiusage.user_usage GROUP BY user_id ORDER BY user_id;
+SELECT tags, count(*) FROM aiusage.usage_record WHERE user_id IS NULL GROUP BY tags;
 SELECT count(*) FROM (TABLE counters EXCEPT ALL SELECT quota, sum(used) FROM aiusage.quota_counter GROUP BY quota) AS d
 	JOIN aiusage.quota AS q USING (quota) WHERE q.status = 'active';
 SELECT q.name, c.labels, sum(c.used) FROM aiusage.quota_counter AS c JOIN aiusage.quota AS q USING (quota) GROUP BY 1, 2 ORDER BY 1, 2;
@@ -126,8 +130,28 @@ SELECT aiusage.refresh();
 UPDATE aiusage.class_erasure SET checked_at = checked_at - interval '2 hours';
 CALL aiusage.maintain();
 SELECT api_key, count(*), count(user_id) AS named FROM aiusage.usage_record WHERE id < aiusage.id_floor('2025-01-01') GROUP BY 1 ORDER BY 1;
+SELECT user_id, sum(requests) AS requests, sum(cost) AS cost FROM aiusage.user_usage WHERE day < '2025-01-01' GROUP BY user_id ORDER BY user_id;
 SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;
 SELECT count(*) FROM (TABLE money EXCEPT ALL SELECT id, cost, usage::text, txid, recorded_at FROM aiusage.usage_record) AS d;
+
+-- of one day and user, half before and half after: what is left of the sums is right
+CALL pg_temp.book('dev', '2024-02-20 00:00+00', 2, 'mia');
+SELECT aiusage.refresh();
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, user_id)
+VALUES (aiusage.event_id('mia', '2024-02-20 09:00+00'), 'dev', 'lab', 'm', '{"input_tokens": 5}', 'mia');
+UPDATE aiusage.class_erasure SET checked_at = checked_at - interval '2 hours';
+SELECT regexp_replace(aiusage.erase_identifiers(), '^\w+, ', '') AS did;
+SELECT aiusage.refresh();
+SELECT user_id, records, usage FROM aiusage.rollup_user_daily WHERE day = '2024-02-20' ORDER BY user_id;
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, user_id)
+VALUES (aiusage.event_id('mia2', '2024-02-20 10:00+00'), 'dev', 'lab', 'm', '{"output_tokens": 7}', 'mia');
+SELECT aiusage.refresh();
+BEGIN;
+SELECT aiusage.owner_begin_erasing();
+SELECT aiusage.owner_erase_rows('u', 'mia', NULL, 'aiusage.usage_record', aiusage.event_id('mia', '2024-02-20 09:00+00'), NULL, NULL, NULL) AS rows;
+COMMIT;
+SELECT user_id, records, usage FROM aiusage.rollup_user_daily WHERE day = '2024-02-20' ORDER BY user_id;
+SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;
 
 \c contrib_regression
 DROP DATABASE erasure_test;

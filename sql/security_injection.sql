@@ -81,7 +81,7 @@ $$;
 -- Enough was tried, and enough of it refused with an error of its own.
 SELECT count(DISTINCT routine) > 100 AS functions, count(*) > 700 AS calls, count(*) FILTER (WHERE state LIKE 'UA4%') > 300 AS refused FROM call;
 
--- Where text was parsed as SQL.  Three functions take a condition in SQL, which their only
+-- Where text was parsed as SQL.  Two functions take a condition in SQL, which their only
 -- callers make of literals that they quote: functions that nobody but the owner may call.
 SELECT routine FROM call
 WHERE state LIKE '42%' AND state NOT IN ('42501', '42704', '42710', '42809')
