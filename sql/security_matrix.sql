@@ -66,10 +66,10 @@ GROUP BY r.name ORDER BY r.name COLLATE "C";
 \pset format aligned
 
 -- What PUBLIC may call computes from its arguments alone.
-SELECT p.oid::regprocedure AS public_and_not_immutable
+SELECT p.oid::regprocedure::text COLLATE "C" AS public_and_not_immutable
 FROM pg_proc AS p
 WHERE p.pronamespace = 'aiusage'::regnamespace AND has_function_privilege('matrix_nobody', p.oid, 'EXECUTE') AND p.provolatile <> 'i'
-ORDER BY 1::text;
+ORDER BY 1;
 -- A trigger function is called by its trigger, and by nobody.
 SELECT p.oid::regprocedure AS trigger_function_somebody_may_call
 FROM pg_proc AS p, who AS w
