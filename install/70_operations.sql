@@ -168,13 +168,30 @@ CREATE PROCEDURE aiusage.maintain()
 LANGUAGE plpgsql
 AS $$
 DECLARE
+	/*
+	 * What is done, in this order: a name, and a call that answers NULL when
+	 * there is no more to do.  Each call is a transaction of its own, so that
+	 * none holds the locks of another, and a step that is cut short goes on at
+	 * its next call.  Retention comes after the fold: what is not folded is not
+	 * dropped.
+	 */
+	c_steps CONSTANT pg_catalog.text[] := ARRAY[
+		['partitions', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.make_partitions()'],
+		['default partition', 'SELECT CASE WHEN aiusage.empty_default() IS NOT NULL THEN 0 END'],
+		['fold', 'SELECT CASE WHEN s.more THEN s.rows_folded END FROM aiusage.refresh_step() AS s'],
+		['tags', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.cap_tags()'],
+		['limits', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.prune_quotas()'],
+		['wallets', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.post_wallets()'],
+		['holds', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.prune_holds()'],
+		['erasure', 'SELECT CASE WHEN aiusage.erase_identifiers() IS NOT NULL THEN 0 END'],
+		['retention', 'SELECT CASE WHEN aiusage.enforce_retention() IS NOT NULL THEN 0 END'],
+		['runs', 'SELECT pg_catalog.max(NULL::pg_catalog.int8) FROM aiusage.prune_runs()']];
+	v_step pg_catalog.text[];
+	v_rows pg_catalog.int8;
+	v_so_far pg_catalog.int8;
 	v_failed pg_catalog.text;
 	v_began pg_catalog.timestamptz;
 	v_name pg_catalog.text := pg_catalog.current_setting('application_name');
-	v_step pg_catalog.record;
-	v_more pg_catalog.bool;
-	v_folded pg_catalog.int8;
-	v_done pg_catalog.text;
 	v_unsummarized pg_catalog.text;
 	v_index pg_catalog.regclass;
 	v_indexes pg_catalog.regclass[];
@@ -185,142 +202,27 @@ BEGIN
 			HINT = 'Call it on the primary; a standby follows.';
 	END IF;
 
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: partitions', false);
-	BEGIN
-		PERFORM aiusage.make_partitions();
-		PERFORM aiusage.record_step('partitions', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('partitions: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'partitions');
-		PERFORM aiusage.record_step('partitions', v_began, SQLERRM);
-	END;
-	COMMIT;
-
-	-- A transaction a partition: none holds the locks of another.
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: default partition', false);
-	v_done := '';
-	WHILE v_done IS NOT NULL LOOP
-		BEGIN
-			v_done := aiusage.empty_default();
-			IF v_done IS NULL THEN
-				PERFORM aiusage.record_step('default partition', v_began);
-			END IF;
-		EXCEPTION WHEN OTHERS THEN
-			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('default partition: ', SQLERRM);
-			v_failed := pg_catalog.concat_ws(', ', v_failed, 'default partition');
-			PERFORM aiusage.record_step('default partition', v_began, SQLERRM);
-			v_done := NULL;
-		END;
-		COMMIT;
-	END LOOP;
-
-	v_began := pg_catalog.clock_timestamp();
-	LOOP
-		-- far behind it goes by chunks, each committed
-		PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage maintain: fold', ' ' OPERATOR(pg_catalog.||) v_folded), false);
-		BEGIN
-			SELECT * INTO v_step FROM aiusage.refresh_step();
-			v_more := v_step.more;
-			v_folded := coalesce(v_folded, 0) OPERATOR(pg_catalog.+) v_step.rows_folded;
-			IF NOT v_more THEN
-				PERFORM aiusage.record_step('fold', v_began);
-			END IF;
-		EXCEPTION WHEN OTHERS THEN
-			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('fold: ', SQLERRM);
-			v_failed := pg_catalog.concat_ws(', ', v_failed, 'fold');
-			PERFORM aiusage.record_step('fold', v_began, SQLERRM);
-			v_more := false;
-		END;
-		COMMIT;
-		EXIT WHEN NOT v_more;
-	END LOOP;
-
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: tags', false);
-	BEGIN
-		PERFORM aiusage.cap_tags();
-		PERFORM aiusage.record_step('tags', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('tags: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'tags');
-		PERFORM aiusage.record_step('tags', v_began, SQLERRM);
-	END;
-	COMMIT;
-
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: limits', false);
-	BEGIN
-		PERFORM aiusage.prune_quotas();
-		PERFORM aiusage.record_step('limits', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('limits: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'limits');
-		PERFORM aiusage.record_step('limits', v_began, SQLERRM);
-	END;
-	COMMIT;
-
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: wallets', false);
-	BEGIN
-		PERFORM aiusage.post_wallets();
-		PERFORM aiusage.record_step('wallets', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('wallets: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'wallets');
-		PERFORM aiusage.record_step('wallets', v_began, SQLERRM);
-	END;
-	COMMIT;
-
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: holds', false);
-	BEGIN
-		PERFORM aiusage.prune_holds();
-		PERFORM aiusage.record_step('holds', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('holds: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'holds');
-		PERFORM aiusage.record_step('holds', v_began, SQLERRM);
-	END;
-	COMMIT;
-
-	-- A transaction a batch.
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: erasure', false);
-	v_done := '';
-	WHILE v_done IS NOT NULL LOOP
-		BEGIN
-			v_done := aiusage.erase_identifiers();
-			IF v_done IS NULL THEN
-				PERFORM aiusage.record_step('erasure', v_began);
-			END IF;
-		EXCEPTION WHEN OTHERS THEN
-			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('erasure: ', SQLERRM);
-			v_failed := pg_catalog.concat_ws(', ', v_failed, 'erasure');
-			PERFORM aiusage.record_step('erasure', v_began, SQLERRM);
-			v_done := NULL;
-		END;
-		COMMIT;
-	END LOOP;
-
-	-- After the fold: what is not folded is not dropped.  A transaction a step; each step that is cut short is done again.
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: retention', false);
-	v_done := '';
-	WHILE v_done IS NOT NULL LOOP
-		BEGIN
-			v_done := aiusage.enforce_retention();
-			IF v_done IS NULL THEN
-				PERFORM aiusage.record_step('retention', v_began);
-			END IF;
-		EXCEPTION WHEN OTHERS THEN
-			RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('retention: ', SQLERRM);
-			v_failed := pg_catalog.concat_ws(', ', v_failed, 'retention');
-			PERFORM aiusage.record_step('retention', v_began, SQLERRM);
-			v_done := NULL;
-		END;
-		COMMIT;
+	FOREACH v_step SLICE 1 IN ARRAY c_steps LOOP
+		v_began := pg_catalog.clock_timestamp();
+		v_so_far := 0;
+		LOOP
+			PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage maintain: ', v_step[1],
+				' ' OPERATOR(pg_catalog.||) nullif(v_so_far, 0)), false);
+			BEGIN
+				EXECUTE v_step[2] INTO v_rows;
+				IF v_rows IS NULL THEN
+					PERFORM aiusage.record_step(v_step[1], v_began);
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat(v_step[1], ': ', SQLERRM);
+				v_failed := pg_catalog.concat_ws(', ', v_failed, v_step[1]);
+				PERFORM aiusage.record_step(v_step[1], v_began, SQLERRM);
+				v_rows := NULL;
+			END;
+			COMMIT;
+			EXIT WHEN v_rows IS NULL;
+			v_so_far := v_so_far OPERATOR(pg_catalog.+) v_rows;
+		END LOOP;
 	END LOOP;
 
 	-- Pages that the BRIN indexes do not know yet are read by every view.
@@ -342,18 +244,6 @@ BEGIN
 		COMMIT;
 	END LOOP;
 	PERFORM aiusage.record_step('summarize', v_began, v_unsummarized);
-	COMMIT;
-
-	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: runs', false);
-	BEGIN
-		PERFORM aiusage.prune_runs();
-		PERFORM aiusage.record_step('runs', v_began);
-	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = pg_catalog.concat('runs: ', SQLERRM);
-		v_failed := pg_catalog.concat_ws(', ', v_failed, 'runs');
-		PERFORM aiusage.record_step('runs', v_began, SQLERRM);
-	END;
 	COMMIT;
 
 	/*
