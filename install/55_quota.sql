@@ -12,6 +12,43 @@ CREATE FUNCTION aiusage.quota_charges(only_quota int, api_key text, assignment b
 	AS 'MODULE_PATHNAME', 'aiu_sql_quota_charges';
 COMMENT ON FUNCTION aiusage.quota_charges(int, text, bigint, text, text, text, text, jsonb, text, text, text, aiusage.usage, aiusage.amount, aiusage.usage_status, aiusage.record_kind, uuid, aiusage.limit_state, timestamptz, timestamptz, int) IS 'What a ledger row, given by its columns, charges to each active limit, or to one: counter (subject and window) and amount in the limit''s currency or unit; uncheckable when its cost is in another currency or unknown. labels are the values of the limit''s per. Only the counters that quota_state shows the caller. Errors: 53400 when more than 16 limits apply';
 
+CREATE TYPE aiusage.quota_total AS (
+	quota int,
+	subject uuid,
+	window_start bigint,
+	starts_at timestamptz,
+	ends_at timestamptz,
+	amount numeric,
+	labels text[],
+	first_at timestamptz
+);
+COMMENT ON TYPE aiusage.quota_total IS 'What ledger rows add up to in one counter of a limit: amount in the limit''s currency or unit, labels and window as of quota_charges(), first_at the earliest occurred_at of what was counted';
+
+CREATE FUNCTION aiusage.quota_totals_add(state internal, only_quota int, api_key text, assignment bigint, customer text, workflow text,
+		user_id text, job_id text, tags jsonb, provider text, model text, endpoint text, usage aiusage.usage, cost aiusage.amount,
+		status aiusage.usage_status, kind aiusage.record_kind, adjusts uuid, quota_state aiusage.limit_state,
+		occurred_at timestamptz, recorded_at timestamptz, invoice_period int)
+	RETURNS internal
+	LANGUAGE c STABLE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_quota_totals_add';
+COMMENT ON FUNCTION aiusage.quota_totals_add(internal, int, text, bigint, text, text, text, text, jsonb, text, text, text, aiusage.usage, aiusage.amount, aiusage.usage_status, aiusage.record_kind, uuid, aiusage.limit_state, timestamptz, timestamptz, int) IS 'Transition function of quota_totals()';
+
+CREATE FUNCTION aiusage.quota_totals_final(state internal)
+	RETURNS aiusage.quota_total[]
+	LANGUAGE c STABLE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'aiu_quota_totals_final';
+COMMENT ON FUNCTION aiusage.quota_totals_final(internal) IS 'Final function of quota_totals()';
+
+CREATE AGGREGATE aiusage.quota_totals(only_quota int, api_key text, assignment bigint, customer text, workflow text,
+		user_id text, job_id text, tags jsonb, provider text, model text, endpoint text, usage aiusage.usage, cost aiusage.amount,
+		status aiusage.usage_status, kind aiusage.record_kind, adjusts uuid, quota_state aiusage.limit_state,
+		occurred_at timestamptz, recorded_at timestamptz, invoice_period int) (
+	SFUNC = aiusage.quota_totals_add,
+	STYPE = internal,
+	FINALFUNC = aiusage.quota_totals_final
+);
+COMMENT ON AGGREGATE aiusage.quota_totals(int, text, bigint, text, text, text, text, jsonb, text, text, text, aiusage.usage, aiusage.amount, aiusage.usage_status, aiusage.record_kind, uuid, aiusage.limit_state, timestamptz, timestamptz, int) IS 'What ledger rows, given by their columns, add up to in each counter of all active limits, or of one: the charges of quota_charges() but those of 0, one element a counter, in no order; NULL when nothing counts. For the owner of the books: it shows every counter. Errors: 53400 when more than 16 limits apply to a row';
+
 CREATE FUNCTION aiusage.quota_window(quota int, at timestamptz, invoice_period int DEFAULT NULL,
 		OUT window_start bigint, OUT starts_at timestamptz, OUT ends_at timestamptz)
 	LANGUAGE c STABLE PARALLEL UNSAFE

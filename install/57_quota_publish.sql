@@ -18,17 +18,15 @@ BEGIN
 	-- In key order, as everybody who writes these tables.
 	EXECUTE format($query$
 		WITH charged AS MATERIALIZED (
-			SELECT c.quota, c.subject, c.window_start, c.labels, min(c.starts_at) AS starts_at, min(c.ends_at) AS ends_at,
-				sum(c.amount) AS amount, min(r.occurred_at) AS first_at
-			FROM (%s) AS r
-			CROSS JOIN LATERAL aiusage.quota_charges($1, r.api_key, r.assignment, r.customer, r.workflow, r.user_id, r.job_id, r.tags,
+			SELECT c.*
+			FROM (SELECT aiusage.quota_totals($1, r.api_key, r.assignment, r.customer, r.workflow, r.user_id, r.job_id, r.tags,
 				r.provider, r.model, r.endpoint, r.usage, r.cost, r.status, r.kind, r.adjusts, r.quota_state,
-				r.occurred_at, r.recorded_at, r.invoice_period) AS c
+				r.occurred_at, r.recorded_at, r.invoice_period) AS counters FROM (%s) AS r) AS t
+			CROSS JOIN LATERAL unnest(t.counters) AS c
 			JOIN aiusage.quota AS q ON q.quota = c.quota
 			CROSS JOIN aiusage.fold_state AS f
-			WHERE c.amount <> 0 AND q.status = 'active' AND c.ends_at > q.pruned_to
+			WHERE q.status = 'active' AND c.ends_at > q.pruned_to
 				AND aiusage.quota_kept(c.starts_at, c.ends_at, f.quotas_pruned_at)
-			GROUP BY c.quota, c.subject, c.window_start, c.labels
 		), subjects AS (
 			INSERT INTO aiusage.quota_subject AS s (quota, subject, labels, first_at)
 			SELECT DISTINCT ON (c.quota, c.subject) c.quota, c.subject, c.labels, min(c.first_at) OVER (PARTITION BY c.quota, c.subject)

@@ -15,7 +15,10 @@ BEGIN
 		SELECT p.oid::pg_catalog.regprocedure AS signature, p.prokind
 		FROM pg_catalog.pg_proc AS p
 		WHERE p.pronamespace = 'aiusage'::pg_catalog.regnamespace
-		  AND p.provolatile <> 'i' AND p.prokind IN ('f', 'p')
+		  AND (p.provolatile <> 'i' AND p.prokind IN ('f', 'p')
+			-- every aggregate is called immutable: what it does is its transition function's
+			OR EXISTS (SELECT FROM pg_catalog.pg_aggregate AS a JOIN pg_catalog.pg_proc AS t ON t.oid = a.aggtransfn
+				WHERE a.aggfnoid = p.oid AND t.provolatile <> 'i'))
 		  -- an update leaves alone what is granted already: it would no longer be dumped
 		  AND p.proacl IS NULL
 		ORDER BY 1::text

@@ -48,6 +48,20 @@ FROM aiusage.quota_counter AS c JOIN aiusage.quota AS q USING (quota) FULL JOIN 
 	ON u.quota = c.quota AND u.subject = c.subject AND u.window_start = c.window_start
 WHERE q.name LIKE 'qu %' OR q.name IS NULL;
 SELECT check_name, ok, expected, actual FROM aiusage.verify() WHERE check_name LIKE 'limit%' ORDER BY check_name COLLATE "C";
+-- Added up by the aggregate, or a row a charge: the same.
+WITH singly AS (
+	SELECT c.quota, c.subject, c.window_start, c.starts_at, c.ends_at, c.labels, sum(c.amount) AS amount, min(r.occurred_at) AS first_at
+	FROM aiusage.usage_record AS r CROSS JOIN LATERAL aiusage.quota_charges(NULL, r.api_key, r.assignment, r.customer, r.workflow, r.user_id, r.job_id, r.tags, r.provider, r.model, r.endpoint, r.usage,
+		r.cost, r.status, r.kind, r.adjusts, r.quota_state, r.occurred_at, r.recorded_at, r.invoice_period) AS c
+	WHERE c.amount <> 0
+	GROUP BY c.quota, c.subject, c.window_start, c.starts_at, c.ends_at, c.labels
+), totals AS (
+	SELECT t.* FROM (SELECT aiusage.quota_totals(NULL, r.api_key, r.assignment, r.customer, r.workflow, r.user_id, r.job_id, r.tags, r.provider, r.model, r.endpoint, r.usage,
+		r.cost, r.status, r.kind, r.adjusts, r.quota_state, r.occurred_at, r.recorded_at, r.invoice_period) AS counters FROM aiusage.usage_record AS r) AS a, unnest(a.counters) AS t
+)
+SELECT count(*) >= 20 AS counters, count(*) FILTER (WHERE s.quota IS NULL OR t.quota IS NULL) AS differ
+FROM singly AS s FULL JOIN totals AS t ON (s.quota, s.subject, s.window_start, s.starts_at, s.ends_at, s.amount, s.first_at) = (t.quota, t.subject, t.window_start, t.starts_at, t.ends_at, t.amount, t.first_at)
+	AND s.labels IS NOT DISTINCT FROM t.labels;
 SELECT count(aiusage.retire_quota(q.name)) AS retired FROM aiusage.quota AS q WHERE q.name LIKE 'qu %';
 
 -- Corrections move spend, never rates.
@@ -95,6 +109,11 @@ SELECT count(*) FROM aiusage.quota_charges(:minute, 'qu-3', NULL, NULL, NULL, NU
 SELECT aiusage.put_quota('{"name": "qu huge", "scope": {"api_key": "qu-3"}, "metric": "tokens", "limit": 1e24, "window": "total"}') AS huge \gset
 SELECT c.amount FROM aiusage.quota_charges(:huge, 'qu-3', NULL, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{"input_tokens": 1e24}', NULL, 'success', 'usage', NULL, NULL, now(), now(), 0) AS c;
 SELECT c.amount FROM aiusage.quota_charges(:huge, 'qu-3', NULL, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{"input_tokens": 999999999999999999999999999999}', NULL, 'success', 'usage', NULL, NULL, now(), now(), 0) AS c;
+-- A sum that 128 bits do not hold is still a sum.
+SELECT t.amount, t.labels FROM unnest((SELECT aiusage.quota_totals(:huge, 'qu-3', NULL, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{"input_tokens": 1e25}', NULL, 'success', 'usage', NULL, NULL, now(), now(), 0)
+	FROM generate_series(1, 100))) AS t;
+SELECT aiusage.quota_totals(:huge, 'nobody', NULL, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{}', NULL, 'success', 'usage', NULL, NULL, now(), now(), 0) AS nothing_counts,
+	(SELECT aiusage.quota_totals(NULL, 'qu-3', NULL, NULL, NULL, NULL, NULL, NULL, 'p', 'm', NULL, '{}', NULL, 'success', 'usage', NULL, NULL, now(), now(), 0) WHERE false) AS no_rows;
 SELECT count(aiusage.retire_quota(q.name)) AS retired FROM aiusage.quota AS q WHERE q.name LIKE 'qu %' AND q.status = 'active';
 
 -- What an importer books is history: never refused, marked, counted where it happened.

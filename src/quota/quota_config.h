@@ -9,6 +9,8 @@
 #define AIU_QUOTA_CONFIG_H
 
 #include "pgtime.h"
+
+#include "attribution/attribution.h"
 #include "quota/quota_internal.h"
 
 /* One thing that a scope says. */
@@ -119,5 +121,15 @@ extern void aiu_quota_subject_of(const AiuQuotaDef *def, const AiuQuotaFacts *fa
 extern void aiu_quota_subject_of_labels(int32 quota, int32 epoch, int nlabels, const AiuLabel *labels, uint64 subject[2]);
 /* Values of the limit's per, as they count: text[], NULL where the row has none. */
 extern Datum aiu_quota_labels_datum(const AiuQuotaDef *def, const AiuQuotaFacts *facts);
+/* The id of a subject, as SQL has it. */
+extern Datum aiu_quota_subject_datum(const uint64 subject[2]);
+
+/*---- quota_funcs.c ----*/
+
+/*
+ * Is the reader shown this counter by quota_state?  by_dim: the labels are a
+ * request's, one a dimension; else those of the limit's per.
+ */
+extern bool aiu_quota_caller_sees(AiuReader *reader, const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool by_dim);
 
 #endif							/* AIU_QUOTA_CONFIG_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * quota_funcs.c
- *	  Charges, windows and subjects for SQL: the same arithmetic that inserts
+ *	  Windows, subjects and counters for SQL: the same arithmetic that inserts
  *	  are checked by.
  *
  *-------------------------------------------------------------------------
@@ -26,118 +26,12 @@
 #include "quota/quota_config.h"
 #include "types/exact.h"
 
-AIU_FUNCTION(aiu_sql_quota_charges);
 AIU_FUNCTION(aiu_sql_quota_window);
 AIU_FUNCTION(aiu_sql_quota_subject_id);
 AIU_FUNCTION(aiu_sql_quota_read_counter);
 AIU_FUNCTION(aiu_sql_quota_held);
 AIU_FUNCTION(aiu_sql_quota_any);
 AIU_FUNCTION(aiu_sql_begin_publish);
-
-/* Arguments of quota_charges() */
-enum
-{
-	ARG_ONLY, ARG_API_KEY, ARG_ASSIGNMENT, ARG_CUSTOMER, ARG_WORKFLOW, ARG_USER_ID, ARG_JOB_ID, ARG_TAGS,
-	ARG_PROVIDER, ARG_MODEL, ARG_ENDPOINT, ARG_USAGE, ARG_COST, ARG_STATUS, ARG_KIND, ARG_ADJUSTS, ARG_QUOTA_STATE,
-	ARG_OCCURRED_AT, ARG_RECORDED_AT, ARG_INVOICE_PERIOD
-};
-
-/* Enum labels, looked up once a query. */
-typedef struct StateLabels
-{
-	Oid			success;
-	Oid			usage;
-	Oid			outcome;
-	Oid			exempt;
-	AiuReader  *reader;			/* who asks */
-} StateLabels;
-
-static Oid
-state_label(FunctionCallInfo fcinfo, int arg, const char *label)
-{
-	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-						   ObjectIdGetDatum(get_fn_expr_argtype(fcinfo->flinfo, arg)),
-						   CStringGetDatum(label));
-}
-
-static StateLabels *
-state_labels(FunctionCallInfo fcinfo)
-{
-	StateLabels *labels = fcinfo->flinfo->fn_extra;
-
-	if (labels == NULL)
-	{
-		labels = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(StateLabels));
-		labels->success = state_label(fcinfo, ARG_STATUS, "success");
-		labels->usage = state_label(fcinfo, ARG_KIND, "usage");
-		labels->outcome = state_label(fcinfo, ARG_KIND, "outcome");
-		labels->exempt = state_label(fcinfo, ARG_QUOTA_STATE, "exempt");
-		fcinfo->flinfo->fn_extra = labels;
-	}
-	return labels;
-}
-
-static AiuLabel
-label_arg(FunctionCallInfo fcinfo, int arg)
-{
-	AiuLabel	label = {NULL, 0};
-
-	if (!PG_ARGISNULL(arg))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(arg);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-	}
-	return label;
-}
-
-static void
-read_facts(FunctionCallInfo fcinfo, AiuQuotaFacts *facts)
-{
-	const StateLabels *labels = state_labels(fcinfo);
-	AiuLabel	api_key = label_arg(fcinfo, ARG_API_KEY);
-	AiuLabel	customer = label_arg(fcinfo, ARG_CUSTOMER);
-	AiuLabel	workflow = label_arg(fcinfo, ARG_WORKFLOW);
-	bool		is_usage;
-
-	aiu_quota_facts_init(facts, &api_key, PG_ARGISNULL(ARG_ASSIGNMENT) ? 0 : PG_GETARG_INT64(ARG_ASSIGNMENT),
-						 &customer, &workflow);
-	facts->dims[AIU_DIM_USER_ID] = label_arg(fcinfo, ARG_USER_ID);
-	facts->dims[AIU_DIM_JOB_ID] = label_arg(fcinfo, ARG_JOB_ID);
-	facts->dims[AIU_DIM_PROVIDER] = label_arg(fcinfo, ARG_PROVIDER);
-	facts->dims[AIU_DIM_MODEL] = label_arg(fcinfo, ARG_MODEL);
-	facts->dims[AIU_DIM_ENDPOINT] = label_arg(fcinfo, ARG_ENDPOINT);
-	if (!PG_ARGISNULL(ARG_TAGS))
-		facts->tags = PG_GETARG_JSONB_P(ARG_TAGS);
-	if (!PG_ARGISNULL(ARG_USAGE))
-		facts->usage = PG_GETARG_USAGE_P(ARG_USAGE);
-	if (!PG_ARGISNULL(ARG_COST))
-	{
-		const AiuAmount *cost = PG_GETARG_AMOUNT_P(ARG_COST);
-
-		facts->has_cost = true;
-		facts->cost = aiu_amount_value(cost);
-		facts->currency = aiu_amount_currency(cost);
-	}
-	is_usage = PG_ARGISNULL(ARG_KIND) || PG_GETARG_OID(ARG_KIND) == labels->usage;
-	facts->counts_usage = is_usage && PG_ARGISNULL(ARG_ADJUSTS);
-	facts->counts_spend = is_usage || PG_GETARG_OID(ARG_KIND) != labels->outcome;
-	facts->failed = !PG_ARGISNULL(ARG_STATUS) && PG_GETARG_OID(ARG_STATUS) != labels->success;
-	facts->exempt = !PG_ARGISNULL(ARG_QUOTA_STATE) && PG_GETARG_OID(ARG_QUOTA_STATE) == labels->exempt;
-	facts->occurred_at = PG_GETARG_TIMESTAMPTZ(ARG_OCCURRED_AT);
-	facts->recorded_at = PG_ARGISNULL(ARG_RECORDED_AT) ? facts->occurred_at : PG_GETARG_TIMESTAMPTZ(ARG_RECORDED_AT);
-	facts->invoice_period = PG_ARGISNULL(ARG_INVOICE_PERIOD) ? 0 : PG_GETARG_INT32(ARG_INVOICE_PERIOD);
-}
-
-static Datum
-subject_datum(const uint64 subject[2])
-{
-	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
-
-	memcpy(uuid->data, subject, UUID_LEN);
-	return UUIDPGetDatum(uuid);
-}
 
 /*
  * What a limit's scope or, where that is silent, the subject's labels say of a
@@ -167,8 +61,8 @@ label_of_dim(const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool b
  * Is the reader shown this counter by quota_state?  A view's functions can be
  * called by whoever reads it, so what they answer is filtered as the view is.
  */
-static bool
-caller_sees(AiuReader *reader, const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool by_dim)
+bool
+aiu_quota_caller_sees(AiuReader *reader, const AiuQuotaDef *def, const AiuLabel *labels, int nlabels, bool by_dim)
 {
 	AiuLabel	team = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_TEAM);
 	AiuLabel	cost_center = label_of_dim(def, labels, nlabels, by_dim, AIU_DIM_COST_CENTER);
@@ -194,74 +88,6 @@ is_kept_apart(const AiuQuotaDef *def)
 	return false;
 }
 
-/*
- * quota_charges(only int, api_key text, ..., OUT quota int, OUT subject uuid, OUT window_start bigint,
- *				 OUT starts_at timestamptz, OUT ends_at timestamptz, OUT amount numeric, OUT uncheckable boolean,
- *				 OUT labels text[])
- */
-Datum
-aiu_sql_quota_charges(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	AiuQuotaFacts facts;
-	AiuCharge	charges[AIU_QUOTA_MAX];
-	AiuReader  *reader = NULL;
-	int			ncharges = 0;
-	int			i;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(ARG_OCCURRED_AT) || !aiu_quota_any())
-		return (Datum) 0;
-	read_facts(fcinfo, &facts);
-	if (PG_ARGISNULL(ARG_ONLY))
-		ncharges = aiu_quota_charges(&facts, charges);
-	else
-	{
-		const AiuQuotaDef *def = aiu_quota_def(PG_GETARG_INT32(ARG_ONLY));
-
-		if (def != NULL && aiu_quota_charge_of(def, &facts, &charges[0]))
-			ncharges = 1;
-	}
-	if (ncharges > 0)
-	{
-		StateLabels *known = state_labels(fcinfo);
-
-		reader = known->reader = aiu_access_reader(known->reader, fcinfo->flinfo->fn_mcxt);
-	}
-	if (reader != NULL && !reader->all)
-	{
-		/* what is asked of the books may move labels that are caches' */
-		for (i = 0; i < AIU_DIM_LABELS; i++)
-		{
-			if (facts.dims[i].s != NULL)
-				facts.dims[i].s = pnstrdup(facts.dims[i].s, facts.dims[i].len);
-		}
-	}
-	for (i = 0; i < ncharges; i++)
-	{
-		const AiuCharge *c = &charges[i];
-		TimestampTz starts;
-		TimestampTz ends;
-		int64		window;
-		Datum		values[8];
-		bool		nulls[8] = {false};
-
-		if (!caller_sees(reader, c->def, facts.dims, AIU_DIM_LABELS, true))
-			continue;
-		aiu_quota_charge_window(c->def, &facts, &window, &starts, &ends);
-		values[0] = Int32GetDatum(c->def->quota);
-		values[1] = subject_datum(c->subject);
-		values[2] = Int64GetDatum(c->window);
-		values[3] = TimestampTzGetDatum(starts);
-		values[4] = TimestampTzGetDatum(c->window_ends);
-		values[5] = NumericGetDatum(aiu_scaled_to_numeric(c->amount, AIU_QUOTA_DECIMALS));
-		values[6] = BoolGetDatum(c->uncheckable);
-		values[7] = aiu_quota_labels_datum(c->def, &facts);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
-}
-
 /* quota_window(quota int, at timestamptz, OUT window_start bigint, OUT starts_at timestamptz, OUT ends_at timestamptz) */
 Datum
 aiu_sql_quota_window(PG_FUNCTION_ARGS)
@@ -280,7 +106,7 @@ aiu_sql_quota_window(PG_FUNCTION_ARGS)
 		(def->window == AIU_WINDOW_PERIOD && PG_ARGISNULL(2)))
 		PG_RETURN_NULL();
 	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
-	if (!is_kept_apart(def) && !caller_sees(fcinfo->flinfo->fn_extra, def, NULL, 0, false))
+	if (!is_kept_apart(def) && !aiu_quota_caller_sees(fcinfo->flinfo->fn_extra, def, NULL, 0, false))
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -330,7 +156,7 @@ aiu_sql_quota_subject_id(PG_FUNCTION_ARGS)
 	int			n = array_labels(PG_GETARG_ARRAYTYPE_P(2), labels);
 
 	aiu_quota_subject_of_labels(PG_GETARG_INT32(0), PG_GETARG_INT32(1), n, labels, subject);
-	PG_RETURN_DATUM(subject_datum(subject));
+	PG_RETURN_DATUM(aiu_quota_subject_datum(subject));
 }
 
 /*
@@ -389,7 +215,7 @@ aiu_sql_quota_held(PG_FUNCTION_ARGS)
 	if (def == NULL)
 		PG_RETURN_NULL();
 	fcinfo->flinfo->fn_extra = aiu_access_reader(fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt);
-	if (!caller_sees(fcinfo->flinfo->fn_extra, def, labels, n, false))
+	if (!aiu_quota_caller_sees(fcinfo->flinfo->fn_extra, def, labels, n, false))
 		PG_RETURN_NULL();
 	aiu_quota_subject_of_labels(def->quota, def->epoch, n, labels, subject);
 	PG_RETURN_DATUM(NumericGetDatum(aiu_scaled_to_numeric(aiu_quota_held(def->quota, subject, window), AIU_QUOTA_DECIMALS)));

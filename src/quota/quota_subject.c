@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/uuid.h"
 
 #include "common/digest.h"
 #include "quota/quota_config.h"
@@ -208,4 +209,13 @@ aiu_quota_subject_text(const AiuCharge *charge, const AiuQuotaFacts *facts, Stri
 		else
 			appendStringInfoString(buf, "(none)");
 	}
+}
+
+Datum
+aiu_quota_subject_datum(const uint64 subject[2])
+{
+	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+
+	memcpy(uuid->data, subject, UUID_LEN);
+	return UUIDPGetDatum(uuid);
 }
