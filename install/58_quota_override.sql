@@ -78,12 +78,20 @@ DECLARE
 BEGIN
 	SELECT * INTO q FROM aiusage.quota AS x WHERE x.name = owner_request_override.quota AND x.status = 'active';
 	IF FOUND THEN
-		whose := aiusage.quota_labels(q.per, owner_request_override.subject);
+		-- What its subjects are made of, too, is for those who see the limit.
+		BEGIN
+			whose := aiusage.quota_labels(q.per, owner_request_override.subject);
+		EXCEPTION WHEN SQLSTATE 'UA422' THEN
+			IF aiusage.owner_quota_visible(q.quota, NULL) THEN
+				RAISE;
+			END IF;
+			q := NULL;
+		END;
 	END IF;
 	IF q.quota IS NULL OR NOT aiusage.owner_quota_visible(q.quota, whose) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
 			MESSAGE = format('limit "%s" does not exist', left(coalesce(owner_request_override.quota, 'null'), 64)),
-			HINT = 'aiusage.quota_state lists those that you may see.';
+			HINT = 'aiusage.quota_state lists those that you may see, and of one that is kept apart the subjects.';
 	END IF;
 	IF q.wallet THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
