@@ -150,6 +150,7 @@ DECLARE
 	outcomes int;
 	period int;
 	at timestamptz;
+	id_at timestamptz;
 	corrected uuid;
 	new_calendar int := coalesce((SELECT cc.calendar FROM aiusage.key_assignment AS a
 		JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
@@ -249,9 +250,11 @@ BEGIN
 			o.accepted := coalesce(o.accepted, 0) + outcomes;
 		END IF;
 
-		-- While the original's period is open the correction belongs to its day; later, to today.
+		-- While the original's period is open the correction belongs to its day; later, to today.  Its ids are in the
+		-- original's partition: the one of occurred_at may be another, which retention has dropped.
 		period := aiusage.owner_correction_period(o.invoice_period);
 		at := CASE WHEN period = o.invoice_period THEN o.occurred_at ELSE clock_timestamp() END;
+		id_at := CASE WHEN period = o.invoice_period THEN aiusage.id_time(o.id) ELSE at END;
 
 		IF later.cost_by_unit IS NOT NULL THEN
 			INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, assignment, correction, adjusts,
@@ -259,7 +262,7 @@ BEGIN
 				request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
 				provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
 				error_class, tags)
-			VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) later.cost, OPERATOR(aiusage.-) later.list_cost,
+			VALUES (aiusage.uuid_v7(id_at), at, clock_timestamp(), OPERATOR(aiusage.-) later.cost, OPERATOR(aiusage.-) later.list_cost,
 				OPERATOR(aiusage.-) later.charge, o.assignment, number, o.id, NULL, period, o.status, o.stream_state,
 				CASE o.cost_state WHEN 'unpriced' THEN 'final' ELSE o.cost_state END, 'adjustment', o.attempt, o.status_code, o.api_key, o.provider, o.model,
 				'{}', OPERATOR(aiusage.-) later.cost_by_unit,
@@ -275,14 +278,14 @@ BEGIN
 			request_id, trace_id, operation_id, job_id, credential_label, user_id, customer, workflow, origin, provider_account,
 			provider_request_id, requested_model, endpoint, requested_service_tier, service_tier, region, route, fallback_from,
 			error_class, tags)
-		VALUES (aiusage.uuid_v7(at), at, clock_timestamp(), OPERATOR(aiusage.-) o.cost, OPERATOR(aiusage.-) o.list_cost, OPERATOR(aiusage.-) o.charge, o.assignment, number, o.id,
+		VALUES (aiusage.uuid_v7(id_at), at, clock_timestamp(), OPERATOR(aiusage.-) o.cost, OPERATOR(aiusage.-) o.list_cost, OPERATOR(aiusage.-) o.charge, o.assignment, number, o.id,
 			o.price_version, period, o.status, o.stream_state, o.cost_state, o.unpriced_reason, 'reversal', o.attempt, o.retries, o.status_code,
 			o.streamed, o.cache_hit, o.api_key, o.provider, o.model, o.usage, OPERATOR(aiusage.-) o.cost_by_unit, o.accepted, o.latency_ms, o.ttft_ms,
 			o.request_id, o.trace_id, o.operation_id, o.job_id, o.credential_label, o.user_id, o.customer, o.workflow, o.origin, o.provider_account,
 			o.provider_request_id, o.requested_model, o.endpoint, o.requested_service_tier, o.service_tier, o.region, o.route, o.fallback_from,
 			o.error_class, o.tags);
 
-		corrected := aiusage.uuid_v7(at);
+		corrected := aiusage.uuid_v7(id_at);
 		INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, list_cost, charge, provider_cost, assignment, correction, adjusts,
 			hold_id, price_version, invoice_period, latency_ms, ttft_ms, accepted, status, stream_state, cost_state, unpriced_reason,
 			quota_state, kind, attempt, retries, status_code, streamed, cache_hit, spent, api_key, provider, model, usage, cost_by_unit,
@@ -451,7 +454,8 @@ BEGIN
 		jsonb_build_object('id', o.id, 'accepted', owner_record_outcome.accepted));
 	period := aiusage.owner_correction_period(o.invoice_period);
 	at := CASE WHEN period = o.invoice_period THEN o.occurred_at ELSE clock_timestamp() END;
-	outcome := aiusage.uuid_v7(at);
+	-- in the original's partition, as its corrections
+	outcome := aiusage.uuid_v7(CASE WHEN period = o.invoice_period THEN aiusage.id_time(o.id) ELSE at END);
 	INSERT INTO aiusage.usage_record (id, occurred_at, recorded_at, cost, assignment, correction, adjusts, invoice_period, accepted,
 		status, cost_state, kind, attempt, status_code, api_key, provider, model, usage, cost_by_unit, request_id, operation_id, user_id,
 		customer, workflow, endpoint, service_tier, region, tags)

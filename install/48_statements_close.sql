@@ -95,8 +95,14 @@ BEGIN
 	RETURN QUERY
 	SELECT 'contract', NULL::bigint, trim_scale(sum(b.difference)), b.currency,
 		'Contracts that are not booked, or come to something else since: ' || string_agg(b.contract, ', ' ORDER BY b.contract COLLATE "C") || '.',
-		format('SELECT * FROM aiusage.book_contracts(%s, dry_run => false);', p)
-	FROM aiusage.owner_book_contracts(p, true) AS b
+		CASE WHEN aiusage.owner_takes_rows_of(aiusage.period_ends_at(p) - interval '1 microsecond')
+			THEN format('SELECT * FROM aiusage.book_contracts(%s, dry_run => false);', p)
+			ELSE 'Retention has dropped the rows of this time: enter what they come to as a contract of the next open period, then close with force and a reason.' END
+	FROM (
+		SELECT c.contract, l.currency, sum(l.amount) AS difference
+		FROM aiusage.owner_contracts_of(p) AS c, aiusage.owner_contract_lines(c.contract, p) AS l
+		GROUP BY c.contract, l.currency
+	) AS b
 	WHERE b.difference <> 0
 	GROUP BY b.currency;
 

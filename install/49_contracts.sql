@@ -317,7 +317,7 @@ CREATE FUNCTION aiusage.book_contracts(period int, dry_run boolean DEFAULT true)
 	RETURNS TABLE (contract text, difference numeric, currency text, record uuid, booked boolean)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.book_contracts(int, boolean) IS 'Evaluates every contract that is due for a period that is over and not closed, and books what it comes to beyond what rows have booked as an adjustment of the period''s last moment. Called again it books the difference only. dry_run (the default) only reports. One row a contract: record is the ledger row, NULL when nothing is or was to be booked. Errors: UA409 when the period is closed or not over, or above READ COMMITTED; UA404 for an unknown calendar, UA422 for what is no period';
+COMMENT ON FUNCTION aiusage.book_contracts(int, boolean) IS 'Evaluates every contract that is due for a period that is over and not closed, and books what it comes to beyond what rows have booked as an adjustment of the period''s last moment. Called again it books the difference only. dry_run (the default) only reports. One row a contract: record is the ledger row, NULL when nothing is or was to be booked. Errors: UA409 when the period is closed, not over or older than what is retained, or above READ COMMITTED; UA404 for an unknown calendar, UA422 for what is no period';
 
 CREATE FUNCTION aiusage.owner_book_contracts(period int, dry_run boolean)
 	RETURNS TABLE (contract text, difference numeric, currency text, record uuid, booked boolean)
@@ -358,6 +358,17 @@ BEGIN
 		PERFORM aiusage.owner_ensure_period(p);
 	END IF;
 	at := aiusage.period_ends_at(p) - interval '1 microsecond';
+	-- Of a contract that was entered when retention had dropped the period's rows already.
+	IF NOT aiusage.owner_takes_rows_of(at) THEN
+		IF dry_run IS FALSE THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA409',
+				MESSAGE = format('invoice period %s is older than what the ledger retains', aiusage.period_label(p)),
+				DETAIL = format('Contracts are booked at the last moment of the period, %s; retention has dropped the rows of that time.', at),
+				HINT = 'What a contract of that time comes to is an adjustment of the next open period: enter it as a contract of its own, with a minimum, the provider "contract" and the days of that period, and close the old one with force and a reason.';
+		END IF;
+		RAISE NOTICE 'contracts of invoice period % cannot be booked any more', aiusage.period_label(p)
+			USING HINT = 'Retention has dropped the rows of that time. What they come to is an adjustment of the next open period.';
+	END IF;
 
 	FOR c IN SELECT x.contract, x.assignment FROM aiusage.owner_contracts_of(p) AS x LOOP
 		SELECT x.api_key, x.customer, b.kind, b.currency INTO k

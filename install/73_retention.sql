@@ -53,6 +53,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION aiusage.owner_kept_ranges() IS 'Partitions below books.retained_from whose ids are still taken: older than one that was dropped, and kept for longer';
 
+CREATE FUNCTION aiusage.owner_takes_rows_of(at timestamptz) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT aiusage.id_floor(at) >= b.retained_from
+		OR EXISTS (SELECT FROM aiusage.owner_kept_ranges() AS k WHERE aiusage.id_floor(at) >= k.lower_id AND aiusage.id_floor(at) < k.upper_id)
+	FROM aiusage.books AS b
+$$;
+COMMENT ON FUNCTION aiusage.owner_takes_rows_of(timestamptz) IS 'Whether ids of a time are taken, or refused (UA409) since retention has dropped its partition';
+
 -- Retention classes --------------------------------------------------------
 
 CREATE FUNCTION aiusage.put_retention_class(class text, keep interval, keep_identifiers interval DEFAULT NULL, note text DEFAULT NULL) RETURNS boolean
@@ -166,6 +176,57 @@ AS $$
 $$;
 COMMENT ON FUNCTION aiusage.owner_open_windows() IS 'Since when the open windows of bounded limits count; a total loads from what is folded, and a limit by invoice period from periods that are open';
 
+/*
+ * What a contract comes to is booked at the last moment of its period, and may
+ * be owed without any usage: a minimum.  So its period holds what it overlaps,
+ * rows or not; and it holds later partitions, too, when it ends where there is
+ * no partition, for ids below the last one that was dropped are refused.  What
+ * is older than the first partition there ever was is left to whoever enters a
+ * contract for it.
+ */
+CREATE FUNCTION aiusage.owner_contract_due(lower_at timestamptz, upper_at timestamptz) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET TimeZone = 'UTC'
+AS $$
+DECLARE
+	-- older ids are refused already, or may be of a time before these books
+	since constant timestamptz := least(lower_at, (SELECT greatest(min(p.lower_at), max(p.upper_at) FILTER (WHERE p.state <> 'kept'))
+		FROM aiusage.ledger_partition AS p));
+	number int;
+	at timestamptz;
+	period int;
+	ends_at timestamptz;
+	contract text;
+BEGIN
+	FOR number IN
+		SELECT DISTINCT coalesce(cc.calendar, 1)
+		FROM aiusage.contract AS c
+		-- nobody's key is in the global one
+		CROSS JOIN LATERAL (SELECT a.cost_center FROM aiusage.key_assignment AS a WHERE a.api_key = c.api_key UNION ALL SELECT NULL) AS a
+		LEFT JOIN aiusage.cost_center AS cc ON cc.cost_center = a.cost_center
+		ORDER BY 1
+	LOOP
+		at := since;
+		LOOP
+			period := aiusage.period_of(number, at);
+			ends_at := aiusage.period_ends_at(period);
+			IF aiusage.period_status(period) NOT IN ('closed', 'invoiced')
+				AND (ends_at > lower_at OR NOT EXISTS (SELECT FROM aiusage.partition_ranges() AS r WHERE r.lower_at < ends_at AND r.upper_at >= ends_at)) THEN
+				contract := (SELECT min(c.contract) FROM aiusage.owner_contracts_of(period) AS c);
+				IF contract IS NOT NULL THEN
+					RETURN format('contract "%s": its period %s is not closed', contract, aiusage.period_label(period));
+				END IF;
+			END IF;
+			EXIT WHEN ends_at >= upper_at;
+			at := ends_at;
+		END LOOP;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_contract_due(timestamptz, timestamptz) IS 'The contract that is due for a period which is not closed and which could no longer be booked without the partition of these times; NULL: none';
+
 CREATE FUNCTION aiusage.owner_partition_held(partition regclass, lower_at timestamptz, upper_at timestamptz) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
@@ -238,6 +299,10 @@ BEGIN
 	IF found_text IS NOT NULL THEN
 		RETURN found_text;
 	END IF;
+	found_text := aiusage.owner_contract_due(lower_at, upper_at);
+	IF found_text IS NOT NULL THEN
+		RETURN found_text;
+	END IF;
 	EXECUTE format($query$
 		SELECT format('limit "%%s": its open window counts since %%s', w.name, w.since)
 		FROM aiusage.owner_open_windows() AS w
@@ -261,7 +326,7 @@ BEGIN
 	RETURN found_text;
 END
 $$;
-COMMENT ON FUNCTION aiusage.owner_partition_held(regclass, timestamptz, timestamptz) IS 'What keeps a partition in the ledger: retention, DEFAULT rows, a reprice, rows not folded, an open period, an open window of a limit, or corrections of rows that stay; NULL: nothing';
+COMMENT ON FUNCTION aiusage.owner_partition_held(regclass, timestamptz, timestamptz) IS 'What keeps a partition in the ledger: retention, DEFAULT rows, a reprice, rows not folded, an open period of its rows or of a contract, an open window of a limit, or corrections of rows that stay; NULL: nothing';
 
 -- The steps ----------------------------------------------------------------
 

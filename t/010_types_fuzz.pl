@@ -12,14 +12,16 @@ use strict;
 use warnings;
 
 use Math::BigInt;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AiusageTest qw(seeds);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20231121;
+my ($seed) = seeds(20231121);
 my $text_cases = $ENV{AIUSAGE_FUZZ_TEXT} || 12000;	# a type
 my $binary_cases = $ENV{AIUSAGE_FUZZ_BINARY} || 3000;	# a type
-note "seed $seed";
 
 my $node = PostgreSQL::Test::Cluster->new('fuzz');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);

@@ -8,14 +8,16 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AiusageTest qw(seeds);
 use File::Temp qw(tempdir);
 use Math::BigInt;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20231121;
+my ($seed) = seeds(20231121);
 my $cases = $ENV{AIUSAGE_EXACT_CASES} || 4000;
-note "seed $seed";
 srand($seed);
 
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';

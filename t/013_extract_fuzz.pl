@@ -16,9 +16,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20261127;
+my ($seed) = seeds(20261127);
 my $cases = $ENV{AIUSAGE_FUZZ_BODIES} || 60;		# a flavor
-note "seed $seed";
 
 my $node = new_node('extract_fuzz', preload => '');
 $node->safe_psql('postgres', 'CREATE EXTENSION aiusage');

@@ -1,7 +1,7 @@
 # Random books, catalogues and usages, priced by aiusage and by plain numeric
 # SQL that reads only what was generated: tools/pricing_property.sql.
 #
-# AIUSAGE_PRICE_CASES and AIUSAGE_FUZZ_SEED ask for more, and for others.
+# AIUSAGE_PRICE_CASES and AIUSAGE_SEED ask for more, and for others.
 use strict;
 use warnings;
 
@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20261127;
+my ($seed) = seeds(20261127);
 my $cases = $ENV{AIUSAGE_PRICE_CASES} || 100_000;
 my $node = new_node('property', conf => "autovacuum = off\nsynchronous_commit = off\nwork_mem = '64MB'\nmax_wal_size = '2GB'\n");
 

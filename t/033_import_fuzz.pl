@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20261127;
+my ($seed) = seeds(20261127);
 my $cases = $ENV{AIUSAGE_FUZZ_IMPORT} || 200;	# a format
 my $json = JSON::PP->new->canonical->allow_nonref;
 

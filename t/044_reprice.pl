@@ -16,10 +16,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $seed = $ENV{AIUSAGE_SEED} // 20261127;
+my ($seed) = seeds(20261127);
 my $steps = $ENV{AIUSAGE_STEPS} // 90;
 srand($seed);
-note("seed $seed, $steps steps");
 
 my $node = new_node('reprice', conf => "restart_after_crash = on\n");
 $node->safe_psql('postgres', 'CREATE DATABASE finance');

@@ -98,7 +98,7 @@ my @steps = (
 my $weights = 0;
 $weights += $_->[0] for @steps;
 
-for my $seed (split /,/, $ENV{AIUSAGE_SEEDS} // '11,12')
+for my $seed (seeds(11, 12))
 {
 	my $db = "random_$seed";
 	$node->safe_psql('postgres', "CREATE DATABASE $db");

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $steps = $ENV{AIUSAGE_MODEL_STEPS} // 40;
-my @seeds = split / /, $ENV{AIUSAGE_MODEL_SEEDS} // '1 2';
+my @seeds = seeds(1, 2);
 my $node = new_node('quota_model');
 
 $node->safe_psql('postgres', 'CREATE DATABASE model');
@@ -105,7 +105,7 @@ DECLARE
 	bad text;
 	what text;
 BEGIN
-	PERFORM setseed(@{[ $seed / 1000 ]});
+	PERFORM setseed(@{[ $seed % 1_000_000 / 1_000_000 ]});
 	FOR step IN 1..$steps LOOP
 		what := pick('rows', 'rows', 'rows', 'rows', 'fold', 'fold', 'limit', 'limit', 'limit', 'retire', 'class', 'tier', 'rebuild', 'prune');
 		CASE what

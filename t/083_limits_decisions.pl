@@ -6,7 +6,7 @@
 # The model knows a limit as a number, and as what is used and held a subject;
 # that is all there is to know.
 #
-#     AIUSAGE_MODEL_SEEDS="1 2"  AIUSAGE_MODEL_STEPS=1500
+#     AIUSAGE_SEED=1,2  AIUSAGE_MODEL_STEPS=1500
 use strict;
 use warnings;
 use FindBin;
@@ -17,7 +17,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $steps = $ENV{AIUSAGE_MODEL_STEPS} // 1500;
-my @seeds = split / /, $ENV{AIUSAGE_MODEL_SEEDS} // '11 12';
+my @seeds = seeds(11, 12);
 my $node = new_node('decisions');
 my %price = (m1 => 1, m2 => 2);
 

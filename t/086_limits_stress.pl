@@ -13,7 +13,7 @@
 #     nothing is reserved or held any more;
 #   - verify() is clean.
 #
-#     AIUSAGE_STRESS_SEED=n     the same traffic again
+#     AIUSAGE_SEED=n            other traffic
 #     AIUSAGE_STRESS_ROUNDS=n   rounds (4); the last one is the promotion
 #     AIUSAGE_STRESS_SECONDS=n  of traffic in a round (1.5)
 use strict;
@@ -27,13 +27,12 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep time);
 
-my $seed = $ENV{AIUSAGE_STRESS_SEED} // int(time() * 1000) % 1_000_000_000;
+my ($seed) = seeds(86);
 my $rounds = $ENV{AIUSAGE_STRESS_ROUNDS} // 4;
 my $seconds = $ENV{AIUSAGE_STRESS_SECONDS} // 1.5;
 my $clients = 32;
 my $violations = 0;
 srand($seed);
-note "seed $seed";
 
 my $node = new_node('stress', conf => "synchronous_commit = on\nrestart_after_crash = on\nmax_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
 make_lab($node, 'lab');

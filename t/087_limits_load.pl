@@ -11,8 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{AIUSAGE_FUZZ_SEED} || 20261127;
-note "seed $seed";
+my ($seed) = seeds(20261127);
 srand($seed);
 
 my $node = new_node('load', conf => "aiusage.quota_counters = 512\n");

@@ -3,7 +3,7 @@
 # with sudo:
 #
 #     bash tools/test.sh              everything
-#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo versions upgrade
+#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo versions upgrade soak
 #
 # Works on a copy of the tree in a temporary directory (initdb refuses root,
 # so root's tests run as user postgres there).  Every suite runs, also when
@@ -113,6 +113,30 @@ tap_suite() {
 	count "$ok" "$bad" tap
 }
 
+# The random tests, for longer and from new seeds, which are printed.
+soak_suite() {
+	local test rc ok=0 bad=0
+	suite_started=$SECONDS
+	for test in 032_rollup_property 010_types_fuzz 011_exact 013_extract_fuzz 020_pricing_property 033_import_fuzz 044_reprice 045_statements \
+		082_quota_model 083_limits_decisions 086_limits_stress 087_limits_load; do
+		rc=0
+		as_user env AIUSAGE_SEED="${AIUSAGE_SEED:-random}" AIUSAGE_PROPERTY_SECONDS="${AIUSAGE_SOAK_SECONDS:-600}" \
+			AIUSAGE_FUZZ_TEXT=100000 AIUSAGE_FUZZ_BINARY=30000 AIUSAGE_EXACT_CASES=100000 AIUSAGE_FUZZ_BODIES=600 AIUSAGE_PRICE_CASES=1000000 \
+			AIUSAGE_FUZZ_IMPORT=2000 AIUSAGE_STEPS=400 AIUSAGE_MODEL_STEPS=$([ $test = 082_quota_model ] && echo 200 || echo 6000) \
+			AIUSAGE_STRESS_ROUNDS=12 \
+			make -s -C "$copy" PG_CONFIG="$PG_CONFIG" with_llvm=no installcheck REGRESS= ISOLATION= PROVE_TESTS="t/$test.pl" PROVE_FLAGS=--timer \
+			>"$logs/$test.log" 2>&1 </dev/null || rc=$?
+		grep -E 'AIUSAGE_SEED=|^# .*(seed|compared) ' "$logs/$test.log" | sed 's/^/    /' || true
+		if [ $rc = 0 ]; then
+			ok=$((ok + 1))
+		else
+			bad=$((bad + 1))
+			tail -n 60 "$logs/$test.log" | sed 's/^/    /'
+		fi
+	done
+	count $ok $bad soak
+}
+
 # tools/versions.sh on a newer PostgreSQL: what it ran is counted with ours.
 versions_suite() {
 	local name=$1 rc=0 ok bad log=$logs/$1.log
@@ -169,6 +193,11 @@ fi
 if wants tap; then
 	step "TAP tests"
 	tap_suite
+fi
+# not by default: half an hour
+if wants soak; then
+	step "random tests from new seeds"
+	soak_suite
 fi
 if wants differential && [ -e "$copy/tools/differential.sh" ]; then
 	step "differential pricing test"

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(project_dir new_node make_books make_lab book_workload figures figures_differ verify_clean sqlstate_of);
+our @EXPORT = qw(project_dir new_node make_books make_lab book_workload figures figures_differ verify_clean sqlstate_of seeds);
 
 sub project_dir { return abs_path(dirname(dirname(dirname(__FILE__)))) }
 
@@ -27,6 +27,27 @@ sub new_node
 	$node->append_conf('postgresql.conf', $o{conf}) if defined $o{conf};
 	$node->start;
 	return $node;
+}
+
+# The seeds of a random test, which it is given here, so that it says the same
+# every time.  AIUSAGE_SEED=random draws as many others, AIUSAGE_SEED=1,2 are
+# those.  They are printed either way.
+sub seeds
+{
+	my @seeds = @_;
+	my $asked = $ENV{AIUSAGE_SEED} // '';
+
+	if ($asked eq 'random')
+	{
+		@seeds = map { 1 + int(rand(999_999)) } @seeds;
+		diag("$0: AIUSAGE_SEED=" . join(',', @seeds));
+	}
+	else
+	{
+		@seeds = split(/[ ,]+/, $asked) if $asked ne '';
+		note('AIUSAGE_SEED=' . join(',', @seeds));
+	}
+	return @seeds;
 }
 
 # A database with the extension, the books, prices, and the demo's roles and keys.

@@ -177,6 +177,11 @@ SELECT FROM (SELECT * FROM shadow.owner ORDER BY valid_from, api_key) AS o, aius
 	'customer', customer, 'workflow', workflow, 'project', project, 'environment', environment, 'price_book', cost_book, 'charge_book', charge_book, 'valid_from', valid_from)), force => true);
 UPDATE shadow.owner AS o SET assignment = a.assignment FROM aiusage.key_assignment AS a WHERE a.api_key = o.api_key AND a.valid_from = o.valid_from;
 SELECT aiusage.put_contract('{"contract": "all", "book": "euro", "key": "k-1", "minimum": 0.05, "rates": [{"unit": "input_tokens", "free": 1000, "tiers": [{"price": 2, "per": 999999}, {"starts": 9000, "price": 1, "per": 7}]}]}');
+-- The periods that it is due for: of the calendar that its key is in when they end.
+CREATE TABLE shadow.contract_period AS
+SELECT p.* FROM shadow.period AS p
+WHERE p.calendar = (SELECT substr(o.cost_center, 4)::int FROM shadow.owner AS o WHERE o.api_key = 'k-1' AND o.valid_from < p.ends_at ORDER BY o.valid_from DESC LIMIT 1)
+	AND p.starts_at > (SELECT min(s.starts_on) - 100 FROM shadow.span AS s);
 
 -- ---------------------------------------------------------------- what is booked
 

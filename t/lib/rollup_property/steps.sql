@@ -94,12 +94,15 @@ $$;
 CREATE FUNCTION shadow.close_some(of_step int) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	until timestamptz := (SELECT s.starts_on + 70 FROM shadow.span AS s ORDER BY s.starts_on OFFSET floor(random() * random() * 4) LIMIT 1);
+	-- those without usage that a contract is due for, too: or they hold what they overlap
+	contracts boolean := random() < 0.5;
 	p int;
 BEGIN
 	until := least(until, now());
 	FOR p IN SELECT q.period FROM shadow.period AS q
 		WHERE q.ends_at <= until AND NOT EXISTS (SELECT FROM shadow.shut AS s WHERE s.period = q.period AND s.closed)
-			AND EXISTS (SELECT FROM shadow.record AS r WHERE r.period = q.period)
+			AND (EXISTS (SELECT FROM shadow.record AS r WHERE r.period = q.period)
+				OR contracts AND EXISTS (SELECT FROM shadow.contract_period AS c WHERE c.period = q.period))
 		ORDER BY q.ends_at, q.period
 	LOOP
 		PERFORM aiusage.close_period(p, 'retention', true);
@@ -108,8 +111,19 @@ BEGIN
 	RETURN greatest(1, extract(day FROM now() - until)::int + 30);
 END
 $$;
-CREATE FUNCTION shadow.retained() RETURNS void LANGUAGE sql VOLATILE AS $$
-	UPDATE shadow.floor SET at = greatest(at, (SELECT aiusage.id_time(b.retained_from) + interval '2 days' FROM aiusage.books AS b WHERE b.retained_from > '00000000-0001-0000-0000-000000000000'))
+CREATE FUNCTION shadow.retained() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	lost text;
+BEGIN
+	UPDATE shadow.floor SET at = greatest(at, (SELECT aiusage.id_time(b.retained_from) + interval '2 days' FROM aiusage.books AS b WHERE b.retained_from > '00000000-0001-0000-0000-000000000000'));
+	lost := (SELECT string_agg(format('%s is in period %s, which the contract is due for', p.partition, c.period), ', ')
+		FROM aiusage.ledger_partition AS p
+		JOIN shadow.contract_period AS c ON c.starts_at < p.upper_at AND c.ends_at > p.lower_at
+		WHERE p.state <> 'kept' AND NOT EXISTS (SELECT FROM shadow.shut AS s WHERE s.period = c.period AND s.closed));
+	IF lost IS NOT NULL THEN
+		RAISE EXCEPTION '%', lost;
+	END IF;
+END
 $$;
 CREATE FUNCTION shadow.start_closing(of_step int) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
