@@ -36,12 +36,32 @@
 	" VALUES ($1, $2, $3, $4, $5, $6, 'chat', $7, $8, 200)" \
 	" ON CONFLICT DO NOTHING"
 
+/* What a gateway answers when booking failed (docs/errors.md has every code). */
+static int
+http_status(const PGresult *result)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	if (state == NULL)
+		return 503;				/* the connection is gone: send again, with the same id */
+	if (strncmp(state, "UA", 2) == 0)
+		return atoi(state + 2); /* 402, 403, 404, 409, 422, 429 or 503 */
+	if (strcmp(state, "23505") == 0)
+		return 200;				/* booked already */
+	if (strncmp(state, "22", 2) == 0 || strcmp(state, "23502") == 0)
+		return 422;				/* the row is wrong: keep it aside */
+	if (strncmp(state, "08", 2) == 0 || strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 ||
+		strncmp(state, "55", 2) == 0 || strncmp(state, "57", 2) == 0)
+		return 503;				/* not now: send again, with the same id */
+	return 500;					/* the setup is wrong: keep the row, tell somebody */
+}
+
 static void
 fail(PGconn *conn, const char *what, PGresult *result)
 {
-	/* SQLSTATE says what to do: UA4xx are HTTP statuses (docs/errors.md). */
-	fprintf(stderr, "%s: %s %s", what,
-			result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "",
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	fprintf(stderr, "%s: %s (HTTP %d) %s", what, state ? state : "", http_status(result),
 			result ? PQresultErrorMessage(result) : PQerrorMessage(conn));
 	exit(1);
 }

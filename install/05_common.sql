@@ -5,6 +5,11 @@ CREATE FUNCTION aiusage.module_version() RETURNS text
 	AS 'MODULE_PATHNAME', 'aiu_module_version';
 COMMENT ON FUNCTION aiusage.module_version() IS 'Version of the loaded C library; differs from the extension''s version when a server still runs the library of before an upgrade';
 
+CREATE FUNCTION aiusage.require_books() RETURNS void
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'aiu_require_books';
+COMMENT ON FUNCTION aiusage.require_books() IS 'Does nothing where the books are made, and says how to make them where they are not (55000): the first words of functions that people call first and that read tables as their caller';
+
 CREATE FUNCTION aiusage.looks_like_secret(value text) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'aiu_looks_like_secret';

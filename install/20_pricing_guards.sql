@@ -25,6 +25,11 @@ BEGIN
 	END IF;
 	PERFORM aiusage.refuse_secret('book', NEW.book);
 	PERFORM aiusage.refuse_secret('note', NEW.note);
+	IF NEW.currency !~ '^[A-Z]{3}$' THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = format('"%s" is not a currency', left(NEW.currency, 16)),
+			HINT = 'Currencies are ISO 4217 codes, such as USD and EUR.';
+	END IF;
 	IF NEW.inherits IS NOT NULL AND NEW.currency <>
 		(SELECT b.currency FROM aiusage.price_book AS b WHERE b.book = NEW.inherits) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -42,7 +47,7 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION aiusage.guard_price_book() IS 'Trigger of aiusage.price_book: a book inherits from one of its currency (UA422), and does not change once a version is published (UA403)';
+COMMENT ON FUNCTION aiusage.guard_price_book() IS 'Trigger of aiusage.price_book: its currency is three capital letters, a book inherits from one of its currency (UA422), and does not change once a version is published (UA403)';
 
 CREATE FUNCTION aiusage.guard_price_version() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

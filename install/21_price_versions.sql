@@ -9,9 +9,11 @@ AS $$
 DECLARE
 	made int;
 BEGIN
+	PERFORM aiusage.require_books();
 	IF book IS NULL OR effective_from IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a draft of prices needs a book and the time it is effective from';
+			MESSAGE = 'a draft of prices needs a book and the time it is effective from',
+			HINT = 'For example aiusage.draft_prices(''list'', ''2027-01-01'').';
 	END IF;
 	IF NOT EXISTS (SELECT FROM aiusage.price_book AS b WHERE b.book = draft_prices.book) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',

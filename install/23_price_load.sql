@@ -294,9 +294,11 @@ DECLARE
 	dated date;
 	made int;
 BEGIN
+	PERFORM aiusage.require_books();
 	IF book IS NULL OR format IS NULL OR catalog IS NULL OR effective_from IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'an import of prices needs a book, a format, a catalogue and the time it is effective from';
+			MESSAGE = 'an import of prices needs a book, a format, a catalogue and the time it is effective from',
+			HINT = 'For example aiusage.import_prices(''list'', ''genai-prices'', aiusage.default_catalogue(), ''2020-01-01'').';
 	END IF;
 	-- The shipped catalogue says itself which format it is in.
 	IF format = 'aiusage' AND header ->> 'format' = 'genai-prices' THEN

@@ -107,12 +107,15 @@ CREATE FUNCTION aiusage.put_team(team text, name text DEFAULT NULL, calendar tex
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	number int := aiusage.calendar_number(put_team.calendar);
+	number int;
 	changed bigint;
 BEGIN
+	PERFORM aiusage.require_books();
+	number := aiusage.calendar_number(put_team.calendar);
 	IF put_team.team IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a team needs an id';
+			MESSAGE = 'a team needs an id',
+			HINT = 'The id stays as it is, the name may change: aiusage.put_team(''payments'', ''Payments & Fraud'').';
 	END IF;
 	INSERT INTO aiusage.team AS t (team, name, calendar)
 	VALUES (put_team.team, coalesce(put_team.name, put_team.team), number)
@@ -130,12 +133,15 @@ CREATE FUNCTION aiusage.put_cost_center(cost_center text, name text DEFAULT NULL
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	number int := aiusage.calendar_number(put_cost_center.calendar);
+	number int;
 	changed bigint;
 BEGIN
+	PERFORM aiusage.require_books();
+	number := aiusage.calendar_number(put_cost_center.calendar);
 	IF put_cost_center.cost_center IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a cost center needs an id';
+			MESSAGE = 'a cost center needs an id',
+			HINT = 'The id stays as it is, the name may change: aiusage.put_cost_center(''cc-100'', ''Cost center 100'').';
 	END IF;
 	INSERT INTO aiusage.cost_center AS c (cost_center, name, calendar)
 	VALUES (put_cost_center.cost_center, coalesce(put_cost_center.name, put_cost_center.cost_center), nullif(number, 1))
@@ -154,12 +160,15 @@ CREATE FUNCTION aiusage.put_customer(customer text, name text DEFAULT NULL, plan
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	number int := aiusage.calendar_number(put_customer.calendar);
+	number int;
 	changed bigint;
 BEGIN
+	PERFORM aiusage.require_books();
+	number := aiusage.calendar_number(put_customer.calendar);
 	IF put_customer.customer IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a customer needs an id';
+			MESSAGE = 'a customer needs an id',
+			HINT = 'The id stays as it is, the name may change: aiusage.put_customer(''acme'', ''ACME Corporation'').';
 	END IF;
 	INSERT INTO aiusage.customer AS c (customer, name, plan_tier, calendar)
 	VALUES (put_customer.customer, coalesce(put_customer.name, put_customer.customer), put_customer.plan_tier, number)

@@ -156,7 +156,8 @@ BEGIN
 	IF valid_from = 'infinity' OR valid_to <= valid_from OR valid_to <= clock_timestamp() AND valid_from IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'an assignment of a price book must end after it begins',
-			DETAIL = format('It would begin at %s and end at %s.', coalesce(valid_from::text, 'this moment'), coalesce(valid_to::text, 'no time'));
+			DETAIL = format('It would begin at %s and end at %s.', coalesce(valid_from::text, 'this moment'), coalesce(valid_to::text, 'no time')),
+			HINT = 'Leave valid_to out for one that holds until the next.';
 	END IF;
 	RETURN aiusage.set_book(scope, subject, purpose, book,
 		-- Ids of ledger rows count milliseconds: an event of this very moment is after the change.

@@ -52,7 +52,8 @@ BEGIN
 	END IF;
 	IF EXISTS (SELECT FROM jsonb_array_elements(list) AS e WHERE jsonb_typeof(e) <> 'string' OR e = '""') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = format('field "%s" of a key record must be a list of texts', record_list.field);
+			MESSAGE = format('field "%s" of a key record must be a list of texts', record_list.field),
+			HINT = 'For example {"allowed_models": ["gpt-4o", "claude-*"]}.';
 	END IF;
 	RETURN ARRAY(SELECT e.value FROM jsonb_array_elements_text(list) WITH ORDINALITY AS e (value, ord) ORDER BY e.ord);
 END
@@ -85,20 +86,22 @@ AS $$
 DECLARE
 	r jsonb := put_key.record;
 	rotation jsonb;
-	key_now aiusage.api_key;
-	key_new aiusage.api_key;
+	key_now record;					-- of aiusage.api_key, as key_new; where there are no books, there is no such type
+	key_new record;
 	is_new boolean;
 	ownership text[];				-- of the record, in the order of the columns
 	has_ownership boolean;
 	starts timestamptz;				-- when the record's ownership begins
 	starts_said boolean;
 	has_history boolean;
-	at_start aiusage.key_assignment;	-- in force then
+	at_start record;				-- assignment in force then
 	ends timestamptz;				-- when the next known ownership begins
 	result bigint;
 	field text;
 	value text;
 BEGIN
+	PERFORM aiusage.require_books();
+	SELECT * INTO key_new FROM aiusage.api_key WHERE false;
 	IF r IS NULL OR jsonb_typeof(r) <> 'object' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'the record of a key must be a JSON object',
@@ -190,17 +193,20 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('field "%s" of a key record cannot be read', field),
 			DETAIL = format('"%s" is not %s.', left(value, 64),
-				CASE field WHEN 'review_cadence' THEN 'an interval' WHEN 'valid_from' THEN 'a time' ELSE 'a day' END);
+				CASE field WHEN 'review_cadence' THEN 'an interval' WHEN 'valid_from' THEN 'a time' ELSE 'a day' END),
+			HINT = 'An interval is written "3 months", a time "2027-01-31T00:00:00Z", a day "2027-01-31".';
 	END;
 	IF key_new.review_cadence <= interval '0' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'field "review_cadence" of a key record must be positive';
+			MESSAGE = 'field "review_cadence" of a key record must be positive',
+			HINT = 'For example "3 months"; leave it out when there is none.';
 	END IF;
 	starts_said := starts IS NOT NULL;
 	IF starts = 'infinity' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'field "valid_from" of a key record cannot be read',
-			DETAIL = 'An ownership that never begins is none.';
+			DETAIL = 'An ownership that never begins is none.',
+			HINT = 'Leave it out for now; a key''s first ownership is then from ever.';
 	END IF;
 	FOREACH field IN ARRAY ARRAY['price_book', 'charge_book']
 	LOOP
@@ -356,7 +362,8 @@ BEGIN
 	PERFORM FROM aiusage.api_key AS k WHERE k.api_key = cancel_move.key FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('key "%s" does not exist', left(cancel_move.key, 64));
+			MESSAGE = format('key "%s" does not exist', left(cancel_move.key, 64)),
+			HINT = 'aiusage.api_key lists the keys that were entered; aiusage.put_key() enters one.';
 	END IF;
 	SELECT * INTO ahead FROM aiusage.key_assignment AS a
 	WHERE a.api_key = cancel_move.key AND a.valid_from = cancel_move.valid_from
@@ -384,10 +391,11 @@ CREATE FUNCTION aiusage.key_record(key text) RETURNS jsonb
 	SET DateStyle = 'ISO'
 AS $$
 DECLARE
-	k aiusage.api_key;
-	a aiusage.key_assignment;
+	k record;
+	a record;
 	quotas text[];
 BEGIN
+	PERFORM aiusage.require_books();
 	SELECT * INTO k FROM aiusage.api_key AS t WHERE t.api_key = key_record.key;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
@@ -466,7 +474,8 @@ DECLARE
 BEGIN
 	IF rotate_key.key IS NULL OR rotate_key.credential_label IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a rotation needs a key and the label of its new credential';
+			MESSAGE = 'a rotation needs a key and the label of its new credential',
+			HINT = 'The label is a name of the credential, never the credential: aiusage.rotate_key(''checkout-api'', ''2027-q1'').';
 	END IF;
 	IF rotate_key.overlap IS NULL OR rotate_key.overlap < interval '0' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -512,7 +521,8 @@ BEGIN
 	SELECT k.status INTO old_status FROM aiusage.api_key AS k WHERE k.api_key = disable_key.key FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('key "%s" does not exist', left(disable_key.key, 64));
+			MESSAGE = format('key "%s" does not exist', left(disable_key.key, 64)),
+			HINT = 'aiusage.api_key lists the keys that were entered; aiusage.put_key() enters one.';
 	END IF;
 	IF old_status = 'disabled' THEN
 		RETURN false;
@@ -535,7 +545,8 @@ BEGIN
 	SELECT k.status INTO old_status FROM aiusage.api_key AS k WHERE k.api_key = enable_key.key FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('key "%s" does not exist', left(enable_key.key, 64));
+			MESSAGE = format('key "%s" does not exist', left(enable_key.key, 64)),
+			HINT = 'aiusage.api_key lists the keys that were entered; aiusage.put_key() enters one.';
 	END IF;
 	IF old_status = 'active' THEN
 		RETURN false;

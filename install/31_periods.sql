@@ -73,7 +73,8 @@ DECLARE
 BEGIN
 	IF owner_set_billing_calendar.name IS NULL OR owner_set_billing_calendar.time_zone IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a billing calendar needs a name and a time zone';
+			MESSAGE = 'a billing calendar needs a name and a time zone',
+			HINT = 'For example aiusage.set_billing_calendar(''global'', ''Europe/Berlin'').';
 	END IF;
 	IF owner_set_billing_calendar.unit IS NULL OR owner_set_billing_calendar.unit NOT IN ('month', 'quarter', 'week', 'custom') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -102,7 +103,8 @@ BEGIN
 	END IF;
 	IF starts IS DISTINCT FROM ARRAY(SELECT DISTINCT d FROM unnest(starts) AS d WHERE d IS NOT NULL ORDER BY d) AND starts IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'the first days of billing periods must be in order, each once';
+			MESSAGE = 'the first days of billing periods must be in order, each once',
+			HINT = 'Sort them, and leave out what stands there twice.';
 	END IF;
 
 	LOCK TABLE aiusage.billing_calendar IN SHARE ROW EXCLUSIVE MODE;
@@ -160,7 +162,8 @@ DECLARE
 BEGIN
 	IF owner_add_billing_period.calendar IS NULL OR owner_add_billing_period.starts_on IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a billing period needs a calendar and a first day';
+			MESSAGE = 'a billing period needs a calendar and a first day',
+			HINT = 'For example aiusage.add_billing_period(''retail'', ''2027-01-03'').';
 	END IF;
 	-- One at a time: the number of a period is its place in the list.
 	LOCK TABLE aiusage.billing_calendar IN SHARE ROW EXCLUSIVE MODE;
@@ -198,7 +201,8 @@ AS $$
 BEGIN
 	IF owner_ensure_period.period IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'no invoice period was given';
+			MESSAGE = 'no invoice period was given',
+			HINT = 'aiusage.period_of(1, now()) is the one of today in the global calendar.';
 	END IF;
 	IF NOT EXISTS (SELECT FROM aiusage.invoice_period AS p WHERE p.period = owner_ensure_period.period) THEN
 		INSERT INTO aiusage.invoice_period (period) VALUES (owner_ensure_period.period)
@@ -228,7 +232,8 @@ BEGIN
 	IF p.status IN ('closed', 'invoiced') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('invoice period %s is closed already', p.label),
-			DETAIL = format('Role %s closed it.', p.closed_by);
+			DETAIL = format('Role %s closed it.', p.closed_by),
+			HINT = 'A closed period stays closed: what comes late, and every correction, is billed in the open one.';
 	END IF;
 	IF grace < p.ends_at OR p.ends_at = 'infinity' OR grace = 'infinity' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',

@@ -22,7 +22,8 @@ BEGIN
 	IF TG_OP NOT IN ('INSERT', 'UPDATE') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
 			MESSAGE = 'billing calendars cannot be deleted',
-			DETAIL = 'Their numbers are part of the invoice periods that ledger rows carry.';
+			DETAIL = 'Their numbers are part of the invoice periods that ledger rows carry.',
+			HINT = 'Let those who follow it follow another one: put_cost_center(), put_team() and put_customer() take a calendar.';
 	END IF;
 	zone := (SELECT z.name FROM pg_timezone_names AS z WHERE lower(z.name) = lower(NEW.time_zone) LIMIT 1);
 	IF zone IS NULL THEN
@@ -36,7 +37,8 @@ BEGIN
 	END IF;
 	IF NEW.calendar <> OLD.calendar THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
-			MESSAGE = 'the number of a billing calendar cannot be changed';
+			MESSAGE = 'the number of a billing calendar cannot be changed',
+			HINT = 'Its name may change; people see no number.';
 	END IF;
 	IF (NEW.time_zone, NEW.unit, NEW.start_day, NEW.start_month) IS DISTINCT FROM (OLD.time_zone, OLD.unit, OLD.start_day, OLD.start_month) THEN
 		-- No row may be stamped by the old calendar once we have looked.
@@ -83,12 +85,14 @@ BEGIN
 	IF c.unit IS DISTINCT FROM 'custom' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('the periods of billing calendar "%s" are not listed', c.name),
-			DETAIL = format('Its unit is %s: they follow from the calendar.', c.unit);
+			DETAIL = format('Its unit is %s: they follow from the calendar.', c.unit),
+			HINT = 'Only calendars of unit custom take a list: aiusage.set_billing_calendar(..., unit => ''custom'', starts => ...).';
 	END IF;
 	IF NEW.starts_on NOT BETWEEN '0001-01-01' AND '8332-12-31' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'the first day of a billing period is outside the years of billing calendars',
-			DETAIL = 'Invoice periods exist for the years 1 to 8332.';
+			DETAIL = 'Invoice periods exist for the years 1 to 8332.',
+			HINT = 'Look at the year.';
 	END IF;
 	SELECT max(b.starts_on), count(*) INTO latest, open_ended FROM aiusage.billing_boundary AS b WHERE b.calendar = NEW.calendar;
 	IF NEW.starts_on <= latest THEN
@@ -100,7 +104,8 @@ BEGIN
 	IF NEW.label ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' OR NEW.label LIKE 'before %' OR NEW.label = 'undivided' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('"%s" cannot be the label of a billing period', NEW.label),
-			DETAIL = 'Periods without a label are called like that.';
+			DETAIL = 'Periods without a label are called like that.',
+			HINT = 'Leave the label out, or choose a name that is no day.';
 	END IF;
 
 	-- What is booked from the new day on is in the period before it, and would no longer be.
@@ -143,7 +148,8 @@ BEGIN
 		IF to_jsonb(NEW) - of_closing - of_invoicing IS DISTINCT FROM to_jsonb(OLD) - of_closing - of_invoicing THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA403',
 				MESSAGE = format('the bounds of invoice period %s cannot be changed', OLD.label),
-				DETAIL = 'They follow from its calendar.';
+				DETAIL = 'They follow from its calendar.',
+				HINT = 'Let those concerned follow another calendar from the next period on.';
 		END IF;
 		IF array_position(stages, NEW.status) < array_position(stages, OLD.status) OR
 			(OLD.closed_at IS NOT NULL AND to_jsonb(NEW) - of_invoicing IS DISTINCT FROM to_jsonb(OLD) - of_invoicing) OR

@@ -41,7 +41,8 @@ BEGIN
 	IF unit IS NULL OR ahead NOT BETWEEN 0 AND 120 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('setting partition_interval is "%s", partitions_ahead is %s', width, ahead),
-			DETAIL = 'The interval is 1 day, 1 week or 1 month; the number ahead is 0 to 120.';
+			DETAIL = 'The interval is 1 day, 1 week or 1 month; the number ahead is 0 to 120.',
+			HINT = 'UPDATE aiusage.setting SET value = ''1 month'' WHERE name = ''partition_interval''; and the like for partitions_ahead.';
 	END IF;
 	RETURN unit;
 END

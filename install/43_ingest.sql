@@ -15,11 +15,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	-- What a gateway may send: the table's columns, less what aiusage writes.
-	known constant text[] := ARRAY['id', 'occurred_at', 'provider_cost', 'hold_id', 'latency_ms', 'ttft_ms', 'accepted', 'status',
-		'stream_state', 'attempt', 'retries', 'status_code', 'streamed', 'cache_hit', 'spent', 'api_key', 'provider', 'model',
-		'usage', 'request_id', 'trace_id', 'operation_id', 'job_id', 'credential_label', 'user_id', 'customer', 'workflow',
-		'origin', 'provider_account', 'provider_request_id', 'requested_model', 'endpoint', 'requested_service_tier',
-		'service_tier', 'region', 'route', 'fallback_from', 'error_class', 'tags'];
+	known constant text[] := aiusage.gateway_columns();
 	size int := jsonb_array_length(records);
 	stray text;
 	nested text;
@@ -32,7 +28,8 @@ BEGIN
 	END IF;
 	BEGIN
 		IF EXISTS (SELECT FROM jsonb_array_elements(records) AS e WHERE jsonb_typeof(e.value) <> 'object') THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a record must be a JSON object';
+			RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a record must be a JSON object',
+			HINT = 'For example [{"api_key": "support-bot", "provider": "openai", "model": "gpt-4o", "usage": {"input_tokens": 100}}].';
 		END IF;
 		SELECT min(k.name) FILTER (WHERE k.name <> ALL (known)),
 			min(k.name) FILTER (WHERE jsonb_typeof(k.value) IN ('object', 'array') AND k.name NOT IN ('usage', 'tags'))
@@ -128,6 +125,7 @@ CREATE FUNCTION aiusage.ingest(records jsonb)
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM aiusage.require_books();
 	IF records IS NULL OR jsonb_typeof(records) <> 'array' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'records must be a JSON array of objects',

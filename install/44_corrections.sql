@@ -38,11 +38,13 @@ BEGIN
 	IF octet_length(reason) > 1024 OR octet_length(ticket) > 256 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'reason or ticket too long',
-			DETAIL = 'A reason has at most 1024 bytes, a ticket 256.';
+			DETAIL = 'A reason has at most 1024 bytes, a ticket 256.',
+			HINT = 'Say it in short, and name the ticket that has the rest.';
 	END IF;
 	IF aiusage.looks_like_secret(reason) IS NOT NULL OR aiusage.looks_like_secret(ticket) IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'reason or ticket seems to hold a secret';
+			MESSAGE = 'reason or ticket seems to hold a secret',
+			HINT = 'Name the ticket, not what stands in it.';
 	END IF;
 	INSERT INTO aiusage.correction (action, reason, ticket, parameters, session_role, role)
 	VALUES (action, reason, ticket, parameters, session_user, aiusage.acting_role())

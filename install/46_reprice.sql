@@ -345,7 +345,8 @@ DECLARE
 BEGIN
 	IF batch_rows IS NULL OR batch_rows NOT BETWEEN 1 AND 1000000 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a batch has 1 to 1000000 rows';
+			MESSAGE = 'a batch has 1 to 1000000 rows',
+			HINT = 'Leave batch_rows out: the default commits every few seconds.';
 	END IF;
 	PERFORM aiusage.owner_begin_correction(true);
 	SELECT * INTO j FROM aiusage.reprice_job AS r WHERE r.job = owner_reprice_step.job FOR UPDATE;
@@ -383,7 +384,8 @@ BEGIN
 	SELECT r.status INTO old_status FROM aiusage.reprice_job AS r WHERE r.job = owner_cancel_reprice.job FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('reprice job %s does not exist', coalesce(owner_cancel_reprice.job::text, 'null'));
+			MESSAGE = format('reprice job %s does not exist', coalesce(owner_cancel_reprice.job::text, 'null')),
+			HINT = 'aiusage.reprice_progress lists the jobs.';
 	END IF;
 	UPDATE aiusage.reprice_job AS r SET status = 'cancelled', finished_at = clock_timestamp()
 	WHERE r.job = owner_cancel_reprice.job AND old_status = 'open';

@@ -48,7 +48,8 @@ DECLARE
 BEGIN
 	IF p IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'no invoice period was given';
+			MESSAGE = 'no invoice period was given',
+			HINT = 'aiusage.period_of(1, now() - interval ''1 month'') is last month''s in the global calendar.';
 	END IF;
 	name := aiusage.period_label(p);
 
@@ -216,12 +217,14 @@ BEGIN
 		LEFT JOIN aiusage.invoice_period AS i USING (period);
 		IF p.period IS NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
-				MESSAGE = 'no invoice period was given';
+				MESSAGE = 'no invoice period was given',
+				HINT = 'aiusage.period_of(1, now() - interval ''1 month'') is last month''s in the global calendar.';
 		END IF;
 		IF p.status IN ('closed', 'invoiced') THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409',
 				MESSAGE = format('invoice period %s is closed already', p.label),
-				DETAIL = format('Role %s closed it.', p.closed_by);
+				DETAIL = format('Role %s closed it.', p.closed_by),
+				HINT = 'A closed period stays closed; aiusage.reverse_statement() takes back what was wrong in it.';
 		END IF;
 		IF p.ends_at > clock_timestamp() THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409',
@@ -283,7 +286,8 @@ BEGIN
 	END IF;
 	IF owner_record_invoice.invoice_number IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'no invoice number was given';
+			MESSAGE = 'no invoice number was given',
+			HINT = 'It is the number that your invoicing system gave the invoice.';
 	END IF;
 	-- One at a time, so that the last one sees that it is.
 	PERFORM FROM aiusage.invoice_period AS p WHERE p.period = s.period FOR UPDATE;
@@ -335,7 +339,8 @@ BEGIN
 	END IF;
 	IF coalesce(owner_record_period_invoice.invoice_number, '') = '' OR octet_length(owner_record_period_invoice.invoice_number) > 250 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'an invoice number has from 1 to 250 bytes';
+			MESSAGE = 'an invoice number has from 1 to 250 bytes',
+			HINT = 'It is the number that your invoicing system gave the invoice.';
 	END IF;
 	UPDATE aiusage.invoice_period AS i SET invoice_number = owner_record_period_invoice.invoice_number WHERE i.period = p.period;
 	FOR s IN

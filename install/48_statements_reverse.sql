@@ -46,7 +46,8 @@ BEGIN
 	IF credit IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('statement %s was taken back already', s.statement),
-			DETAIL = format('Credit %s did so.', credit);
+			DETAIL = format('Credit %s did so.', credit),
+			HINT = 'aiusage.statements has both; a statement is taken back once.';
 	END IF;
 
 	number := aiusage.owner_open_correction('reverse_statement', reason, ticket, jsonb_build_object('statement', s.statement));

@@ -78,11 +78,13 @@ BEGIN
 	IF r.contract IS NULL OR r.book IS NULL OR r.key IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'a contract needs contract, book and key',
-			DETAIL = 'Its name, the price book it is about, and the key that its adjustments are booked on.';
+			DETAIL = 'Its name, the price book it is about, and the key that its adjustments are booked on.',
+			HINT = 'For example {"contract": "openai 2027", "book": "negotiated", "key": "true-up", ...}; docs/contracts.md has whole ones.';
 	END IF;
 	IF r.rates IS NOT NULL AND jsonb_typeof(r.rates) <> 'array' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'field "rates" of a contract must be a list of objects';
+			MESSAGE = 'field "rates" of a contract must be a list of objects',
+			HINT = 'Each says a unit, a kind and its tiers; docs/contracts.md has examples.';
 	END IF;
 	IF coalesce(jsonb_array_length(r.rates), 0) = 0 AND r.minimum IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -188,7 +190,8 @@ BEGIN
 	END IF;
 	IF p IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'no invoice period was given';
+			MESSAGE = 'no invoice period was given',
+			HINT = 'aiusage.period_of(1, now() - interval ''1 month'') is last month''s in the global calendar.';
 	END IF;
 	PERFORM aiusage.period_label(p);	-- is it one?
 	of_charge := c.kind = 'charge';
@@ -336,7 +339,8 @@ DECLARE
 BEGIN
 	IF p IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'no invoice period was given';
+			MESSAGE = 'no invoice period was given',
+			HINT = 'aiusage.period_of(1, now() - interval ''1 month'') is last month''s in the global calendar.';
 	END IF;
 	IF dry_run IS FALSE THEN
 		IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN

@@ -89,7 +89,8 @@ DECLARE
 BEGIN
 	IF owner_declare_tag.tag IS NULL OR octet_length(owner_declare_tag.tag) NOT BETWEEN 1 AND 64 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a tag to declare needs a name of 1 to 64 bytes';
+			MESSAGE = 'a tag to declare needs a name of 1 to 64 bytes',
+			HINT = 'It is a name as it stands in column tags: aiusage.declare_tag(''feature'').';
 	END IF;
 	IF owner_declare_tag.allowed_values IS NOT NULL AND (list IS NULL OR cardinality(list) > 1000
 		OR array_position(owner_declare_tag.allowed_values, NULL) IS NOT NULL) THEN

@@ -25,9 +25,11 @@ DECLARE
 	present record;
 	result bigint;
 BEGIN
+	PERFORM aiusage.require_books();
 	IF base IS NULL OR quote IS NULL OR rate IS NULL OR effective_from IS NULL OR source IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'an exchange rate needs two currencies, the rate, the day from which it holds, and its source';
+			MESSAGE = 'an exchange rate needs two currencies, the rate, the day from which it holds, and its source',
+			HINT = 'For example aiusage.put_fx_rate(''USD'', ''EUR'', 0.92, ''2027-01-01'', ''ECB'').';
 	END IF;
 	IF base !~ '^[A-Z]{3}$' OR quote !~ '^[A-Z]{3}$' OR base = quote THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',

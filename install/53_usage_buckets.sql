@@ -82,7 +82,8 @@ BEGIN
 		IF known IS NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
 				MESSAGE = format('usage cannot be filtered by %s', quote_ident(left(given, 64))),
-				DETAIL = format('It can be filtered by %s.', (SELECT string_agg(d.name, ', ') FROM aiusage.bucket_dimension() AS d));
+				DETAIL = format('It can be filtered by %s.', (SELECT string_agg(d.name, ', ') FROM aiusage.bucket_dimension() AS d)),
+				HINT = 'A filter is of a column: {"model": ["gpt-4o"], "team": ["payments"]}.';
 		END IF;
 		IF wanted ? known THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',

@@ -22,7 +22,7 @@ DECLARE
 BEGIN
 	BEGIN
 		IF zone IS NULL OR now() AT TIME ZONE zone IS NULL THEN
-			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value';
+			RAISE invalid_parameter_value;
 		END IF;
 	EXCEPTION WHEN invalid_parameter_value THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',

@@ -190,7 +190,8 @@ BEGIN
 	THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA403',
 			MESSAGE = format('request %s cannot be changed', OLD.request),
-			DETAIL = 'It is decided once, and stays what was asked for.';
+			DETAIL = 'It is decided once, and stays what was asked for.',
+			HINT = 'Withdraw it with aiusage.withdraw_request(), and ask anew.';
 	END IF;
 	RETURN NEW;
 END
@@ -207,7 +208,8 @@ BEGIN
 		RETURN NEW;
 	END IF;
 	RAISE EXCEPTION USING ERRCODE = 'UA403',
-		MESSAGE = 'events of limits cannot be changed or deleted';
+		MESSAGE = 'events of limits cannot be changed or deleted',
+		HINT = 'What was an alert or a denial stays one; aiusage.put_quota() changes what will be.';
 END
 $$;
 COMMENT ON FUNCTION aiusage.guard_quota_event() IS 'Trigger: events of limits are only ever added (UA403)';

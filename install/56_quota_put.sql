@@ -271,7 +271,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'the record of a limit is not valid',
 			DETAIL = array_to_string(bad, '; ') || '.',
-			HINT = 'docs/limits.md has every field; aiusage.quota_record() shows those of a limit that exists.';
+			HINT = 'docs/limits.md has every field, aiusage.quota_record() those of a limit that exists. Whom a scope names is entered first: aiusage.put_key(), put_team() and their like.';
 	END IF;
 	RETURN f;
 END

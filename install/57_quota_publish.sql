@@ -255,6 +255,11 @@ BEGIN
 	VALUES ('published', q.quota, q.name, q."limit", aiusage.acting_role());
 	PERFORM aiusage.owner_lock_writers(format('publish limit "%s"', q.name));
 	PERFORM aiusage.owner_take_boundary(q.quota);
+	IF NOT (SELECT m.preloaded FROM aiusage.quota_memory() AS m) THEN
+		RAISE WARNING USING
+			MESSAGE = format('limit "%s" refuses all usage that it applies to, for aiusage is not preloaded', q.name),
+			HINT = 'Set shared_preload_libraries = ''aiusage'' and restart the server. Money that is spent already is booked with spent = true.';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_publish_quota(int) IS 'Makes a draft count: backfills its counters from what is folded, waits for writers, and stores from which transaction on it is known';
@@ -344,7 +349,8 @@ BEGIN
 			HINT = 'aiusage.quota_state lists those that are active.';
 	ELSIF q.status <> 'active' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
-			MESSAGE = format('limit "%s" is not active but %s', q.name, q.status);
+			MESSAGE = format('limit "%s" is not active but %s', q.name, q.status),
+			HINT = 'Only limits that count can be counted anew; aiusage.put_quota() makes a draft active.';
 	END IF;
 	RETURN q.quota;
 END

@@ -108,7 +108,8 @@ BEGIN
 		OR greatest(owner_request_override.raise_by, owner_request_override.raise_to) > 1e24
 		OR scale(trim_scale(coalesce(owner_request_override.raise_by, owner_request_override.raise_to))) > 12 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'the amount of a raise must be positive, at most 1e24, with at most 12 decimals';
+			MESSAGE = 'the amount of a raise must be positive, at most 1e24, with at most 12 decimals',
+			HINT = 'raise_by is added to the limit, raise_to takes its place for the time.';
 	END IF;
 	IF owner_request_override.raise_to <= q."limit" THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -129,7 +130,8 @@ BEGIN
 	IF owner_request_override.decide_within IS NULL OR owner_request_override.decide_within <= interval '0'
 		OR owner_request_override.decide_within > interval '1 year' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'decide_within must be positive, and a year at most';
+			MESSAGE = 'decide_within must be positive, and a year at most',
+			HINT = 'Leave it out for 7 days.';
 	END IF;
 	INSERT INTO aiusage.quota_request AS r (quota, labels, raise_by, raise_to, valid_from, valid_until, reason, ticket, requested_by, expires_at)
 	VALUES (q.quota, whose, owner_request_override.raise_by,
@@ -158,7 +160,8 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
 			MESSAGE = format(CASE what WHEN 'withdraw' THEN 'request %s does not exist, or is not yours' ELSE 'request %s does not exist' END,
-				coalesce(owner_open_request.request::text, 'null'));
+				coalesce(owner_open_request.request::text, 'null')),
+			HINT = 'aiusage.quota_request lists them.';
 	END IF;
 	IF r.status <> 'requested' OR (r.expires_at <= clock_timestamp() AND what <> 'refuse') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
@@ -214,7 +217,8 @@ BEGIN
 		WHERE r.request = owner_approve_request.request)
 	THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
-			MESSAGE = format('the limit of request %s is not active any more', owner_approve_request.request);
+			MESSAGE = format('the limit of request %s is not active any more', owner_approve_request.request),
+			HINT = 'It was retired or replaced; ask anew for the limit that took its place.';
 	END IF;
 	INSERT INTO aiusage.quota_override AS o (quota, labels, raise_by, raise_to, valid_from, valid_until, reason, ticket, request, requested_by, approved_by)
 	SELECT r.quota, r.labels, r.raise_by, r.raise_to, r.valid_from, r.valid_until, r.reason, r.ticket, r.request, r.requested_by, aiusage.acting_role()
@@ -278,7 +282,8 @@ BEGIN
 	SELECT * INTO o FROM aiusage.quota_override AS x WHERE x.override = owner_end_override.override FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('override %s does not exist', coalesce(owner_end_override.override::text, 'null'));
+			MESSAGE = format('override %s does not exist', coalesce(owner_end_override.override::text, 'null')),
+			HINT = 'aiusage.quota_override lists them.';
 	END IF;
 	IF o.valid_until <= clock_timestamp() THEN
 		RETURN false;

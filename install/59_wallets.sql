@@ -99,7 +99,8 @@ BEGIN
 	END IF;
 	IF EXISTS (SELECT FROM unnest(own) AS k WHERE jsonb_typeof(record -> k) NOT IN ('number', 'null')) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'low_balance and refill_to of a wallet are amounts in its currency';
+			MESSAGE = 'low_balance and refill_to of a wallet are amounts in its currency',
+			HINT = 'Both are numbers in the currency of the wallet, with at most 12 decimals.';
 	END IF;
 	low := (record ->> 'low_balance')::numeric;
 	refill := (record ->> 'refill_to')::numeric;
@@ -210,7 +211,8 @@ BEGIN
 			HINT = 'Any text that is the same when you send this request again, and no other: the number of the order, for example.';
 	END IF;
 	IF aiusage.looks_like_secret(key) IS NOT NULL OR aiusage.looks_like_secret(invoice) IS NOT NULL OR aiusage.looks_like_secret(note) IS NOT NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'key, invoice or note seems to hold a secret';
+		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'key, invoice or note seems to hold a secret',
+			HINT = 'No secret may be stored here: name the payment, not what it was paid with.';
 	END IF;
 	SELECT * INTO known FROM aiusage.recharge AS r WHERE r.wallet = w.wallet AND r.key = owner_request_recharge.key;
 	IF FOUND THEN
@@ -226,10 +228,12 @@ BEGIN
 		RETURN known.recharge;
 	END IF;
 	IF expires_at <= clock_timestamp() THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'the credit would have expired already';
+		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'the credit would have expired already',
+			HINT = 'Give a later expires_at, or none.';
 	END IF;
 	IF amount IS NULL OR amount = 'NaN' THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a recharge needs an amount';
+		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a recharge needs an amount',
+			HINT = 'It is the credit, in the currency of the wallet; what was paid for it is paid and paid_currency.';
 	END IF;
 	INSERT INTO aiusage.recharge AS r (wallet, key, amount, paid, paid_currency, fee, exchange_rate, invoice, expires_at, priority, note, requested_by)
 	VALUES (w.wallet, owner_request_recharge.key, owner_request_recharge.amount, owner_request_recharge.paid, owner_request_recharge.paid_currency,
@@ -240,7 +244,8 @@ BEGIN
 EXCEPTION WHEN check_violation THEN
 	RAISE EXCEPTION USING ERRCODE = 'UA422',
 		MESSAGE = 'amounts of a recharge are out of range, or a currency is missing',
-		DETAIL = 'amount is more than 0, paid and fee are 0 or more, all up to 1e15 with at most 12 decimals; paid needs paid_currency, fee and exchange_rate need paid; labels have at most 256 bytes.';
+		DETAIL = 'amount is more than 0, paid and fee are 0 or more, all up to 1e15 with at most 12 decimals; paid needs paid_currency, fee and exchange_rate need paid; labels have at most 256 bytes.',
+		HINT = 'Look at the amount that DETAIL is about; the credit itself is in the currency of the wallet.';
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_request_recharge(text, text, numeric, numeric, text, numeric, numeric, text, timestamptz, int, text) IS 'Body of request_recharge(), for the owner of the books only';

@@ -93,18 +93,21 @@ DECLARE
 BEGIN
 	SELECT * INTO w FROM aiusage.wallet AS x WHERE x.wallet = number;
 	IF kind IS NULL OR kind NOT IN ('refund', 'correction') THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'the kind must be refund or correction';
+		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'the kind must be refund or correction',
+			HINT = 'A refund takes unused credit out; a correction mends what was entered wrong.';
 	END IF;
 	IF amount IS NULL OR amount = 'NaN' OR amount = 0 OR abs(amount) > 1e15 OR scale(trim_scale(amount)) > 12 OR (kind = 'refund' AND amount > 0) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'the amount must not be 0, at most 1e15 either way, with at most 12 decimals',
-			DETAIL = 'A refund takes credit away: it is negative.';
+			DETAIL = 'A refund takes credit away: it is negative.',
+			HINT = 'It is what is added to the balance: negative takes away.';
 	END IF;
 	IF coalesce(btrim(reason), '') = '' OR key IS NULL OR octet_length(key) NOT BETWEEN 1 AND 256 OR octet_length(reason) > 1024 OR octet_length(ticket) > 256 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'a correction of a wallet needs a key and a reason',
 			HINT = 'The key makes it happen once; an auditor reads the reason.';
 	END IF;
 	IF aiusage.looks_like_secret(key) IS NOT NULL OR aiusage.looks_like_secret(reason) IS NOT NULL OR aiusage.looks_like_secret(ticket) IS NOT NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'key, reason or ticket seems to hold a secret';
+		RAISE EXCEPTION USING ERRCODE = 'UA422', MESSAGE = 'key, reason or ticket seems to hold a secret',
+			HINT = 'No secret may be stored here: name the ticket.';
 	END IF;
 	-- A key is on the first of the entries that one correction made; they follow each other.
 	SELECT j.kind, j.reason, j.ticket, (SELECT sum(x.amount) FROM aiusage.wallet_journal AS x

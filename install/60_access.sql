@@ -117,7 +117,7 @@ AS $$
 		('admin approver', 'approve_request refuse_request end_override', 'EXECUTE', true),
 		('analyst admin approver', 'quota quota_override quota_request quota_event quota_usage quota_subject', 'SELECT', true),
 		('analyst admin approver', 'quota_record', 'EXECUTE', true),
-		('admin', 'put_quota retire_quota rebuild_quota requalify_quotas prune_quotas stop_team start_team stop_cost_center
+		('admin', 'put_quota retire_quota rebuild_quota requalify_quotas prune_quotas set_stop stop_team start_team stop_cost_center
 			start_cost_center stop_customer start_customer', 'EXECUTE', true),
 
 		-- administration
@@ -278,7 +278,8 @@ BEGIN
 	END IF;
 	IF grantee = current_user THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = format('role "%s" owns the books and needs no access', grantee);
+			MESSAGE = format('role "%s" owns the books and needs no access', grantee),
+			HINT = 'Grant to the roles that people and gateways log in as; the owner is nobody''s login.';
 	END IF;
 	IF owner_grant_access.kind IS NULL OR
 		owner_grant_access.kind NOT IN ('gateway', 'importer', 'analyst', 'admin', 'approver', 'member', 'customer')
@@ -306,7 +307,8 @@ BEGIN
 	IF r IS NOT NULL AND owner_grant_access.kind IN ('gateway', 'importer', 'admin') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('access of kind %s has no scope', owner_grant_access.kind),
-			DETAIL = 'A scope limits what a role reads of usage.';
+			DETAIL = 'A scope limits what a role reads of usage.',
+			HINT = 'Leave the scope out; members and customers are the kinds that need one.';
 	END IF;
 	IF r IS NULL AND owner_grant_access.kind IN ('member', 'customer') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -315,7 +317,8 @@ BEGIN
 	END IF;
 	IF owner_grant_access.kind = 'customer' AND (new_customers IS NULL OR new_teams IS NOT NULL OR new_cost_centers IS NOT NULL) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'access of kind customer has a scope of customers only';
+			MESSAGE = 'access of kind customer has a scope of customers only',
+			HINT = 'For example {"customers": ["acme"]}.';
 	END IF;
 	unknown := (
 		SELECT format('%s "%s"', n.what, left(n.name, 64))
@@ -362,7 +365,8 @@ BEGIN
 				WHERE jsonb_typeof(e) <> 'string')
 	THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = format('field "%s" of the scope of an access must be a list of ids', scope_list.field);
+			MESSAGE = format('field "%s" of the scope of an access must be a list of ids', scope_list.field),
+			HINT = 'For example {"teams": ["payments"]}.';
 	END IF;
 	RETURN ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(list) AS e ORDER BY e);
 END

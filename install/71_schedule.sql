@@ -77,7 +77,8 @@ BEGIN
 	END IF;
 	IF NOT EXISTS (SELECT FROM pg_database AS d WHERE d.datname = schedule.database AND d.datallowconn) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('database "%s" does not exist, or allows no connection', left(database, 64));
+			MESSAGE = format('database "%s" does not exist, or allows no connection', left(database, 64)),
+			HINT = 'pg_database lists the databases; database_name is where the books are.';
 	END IF;
 
 	-- Where pg_cron is.
@@ -87,7 +88,7 @@ BEGIN
 			RAISE EXCEPTION USING ERRCODE = 'UA503',
 				MESSAGE = 'pg_cron is not there to schedule maintenance',
 				DETAIL = 'shared_preload_libraries does not load it.',
-				HINT = format('Install it and set shared_preload_libraries = ''aiusage,pg_cron'', cron.database_name = ''%s'' and cron.use_background_workers = on; restart; CREATE EXTENSION pg_cron. Or let any other scheduler run: psql -d %s -c "%s"',
+				HINT = format('Install it, then in postgresql.conf: shared_preload_libraries = ''aiusage,pg_cron'', cron.database_name = ''%s'' and cron.use_background_workers = on (ALTER SYSTEM wants each library in quotes of its own); restart; CREATE EXTENSION pg_cron. Or let any other scheduler run: psql -d %s -c "%s"',
 					database, database, command);
 		ELSIF home = here THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA503',
@@ -185,7 +186,8 @@ BEGIN
 	END IF;
 	IF NOT has_schema_privilege('cron', 'USAGE') THEN
 		RAISE EXCEPTION USING ERRCODE = '42501',
-			MESSAGE = format('role "%s" has no privilege USAGE on schema cron', current_user);
+			MESSAGE = format('role "%s" has no privilege USAGE on schema cron', current_user),
+			HINT = 'Run GRANT USAGE ON SCHEMA cron to it as a superuser.';
 	END IF;
 	FOR job IN EXECUTE $query$
 		SELECT j.jobid FROM cron.job AS j WHERE j.database = $1 AND btrim(j.command, '; ') = 'CALL aiusage.maintain()'

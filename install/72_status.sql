@@ -179,8 +179,11 @@ BEGIN
 			memory.denials_waiting),
 		'Counters of limits in shared memory, of the whole server since its start; an evicted one is loaded again when it is needed'
 			|| CASE WHEN memory.denials_unnamed > 0 THEN format('; of %s denials there was no room to say whose', memory.denials_unnamed) ELSE '' END,
-		CASE WHEN memory.used >= memory.counters * 0.9 OR memory.evictions > 0
+		CASE WHEN memory.used >= memory.counters * 0.9
 				THEN format('Raise aiusage.quota_counters (%s bytes each) and restart the server', memory.bytes_per_counter)
+			WHEN memory.evictions > 0
+				THEN format('When the number of evictions grows from day to day: raise aiusage.quota_counters (%s bytes each) and restart the server',
+					memory.bytes_per_counter)
 			WHEN memory.denials_unnamed > 0 THEN 'Call aiusage.maintain() more often'
 			WHEN memory.load_failures > 0 THEN 'The server''s log says why' END
 	WHERE memory.preloaded;

@@ -35,7 +35,8 @@ BEGIN
 	END IF;
 	RAISE EXCEPTION USING ERRCODE = 'UA403',
 		MESSAGE = 'what has become of a partition cannot be changed',
-		DETAIL = 'The ledger refuses ids by it, and verify() proves the rollups with it.';
+		DETAIL = 'The ledger refuses ids by it, and verify() proves the rollups with it.',
+		HINT = 'maintain() and aiusage.enforce_retention() write it; there is nothing to be mended here.';
 END
 $$;
 COMMENT ON FUNCTION aiusage.guard_ledger_partition() IS 'Trigger: a partition goes from state to state, and is not forgotten (UA403)';
@@ -84,7 +85,8 @@ DECLARE
 BEGIN
 	IF coalesce(name, '') = '' OR octet_length(name) > 256 OR octet_length(about) NOT BETWEEN 1 AND 256 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'a retention class needs a name, and name and note have at most 256 bytes';
+			MESSAGE = 'a retention class needs a name, and name and note have at most 256 bytes',
+			HINT = 'For example aiusage.put_retention_class(''default'', ''13 months'', NULL, ''finance policy 7'').';
 	END IF;
 	IF rows_for < interval '1 day' OR identifiers_for < interval '1 day' THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -95,7 +97,8 @@ BEGIN
 	IF identifiers_for > rows_for THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = 'identifiers cannot outlive their rows',
-			DETAIL = format('Rows would be kept for %s, identifiers for %s.', rows_for, identifiers_for);
+			DETAIL = format('Rows would be kept for %s, identifiers for %s.', rows_for, identifiers_for),
+			HINT = 'Keep identifiers for as long as the rows (NULL), or shorter.';
 	END IF;
 	INSERT INTO aiusage.retention_class AS c (class, keep, keep_identifiers, note)
 	VALUES (name, rows_for, identifiers_for, about)
@@ -137,7 +140,8 @@ BEGIN
 	DELETE FROM aiusage.retention_class AS c WHERE c.class = name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('retention class "%s" does not exist', left(coalesce(name, 'null'), 64));
+			MESSAGE = format('retention class "%s" does not exist', left(coalesce(name, 'null'), 64)),
+			HINT = 'aiusage.retention_class lists those there are.';
 	END IF;
 END
 $$;
@@ -359,7 +363,8 @@ BEGIN
 			p.partition) INTO newer USING boundary, running;
 		IF newer OR (SELECT min(w.since) FROM aiusage.owner_open_windows() AS w) < coalesce(windows, 'infinity')
 			OR EXISTS (SELECT FROM aiusage.usage_record_default AS d WHERE d.id < aiusage.id_floor(p.upper_at)) THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = 'rows came meanwhile';
+			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = 'rows came meanwhile',
+			HINT = 'Try again: the next call of aiusage.maintain() does.';
 		END IF;
 	EXCEPTION
 		WHEN lock_not_available THEN
@@ -478,7 +483,8 @@ BEGIN
 		LOCK TABLE aiusage.usage_record IN ACCESS EXCLUSIVE MODE;
 		-- A limit that was published since may count of its rows, too; the error gives the lock back.
 		IF EXISTS (SELECT FROM aiusage.quota AS q WHERE q.status = 'active' AND q.quota || ':' || q.epoch <> ALL (p.sealed_limits)) THEN
-			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = 'a limit was published meanwhile';
+			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = 'a limit was published meanwhile',
+			HINT = 'Try again: the next call of aiusage.maintain() does.';
 		END IF;
 		EXECUTE format('ALTER TABLE aiusage.usage_record DETACH PARTITION aiusage.%I', p.partition);
 	EXCEPTION

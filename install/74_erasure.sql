@@ -39,7 +39,8 @@ DECLARE
 BEGIN
 	IF partition IS NULL OR what IS NULL OR what NOT IN ('u', 'k') THEN
 		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'whose identifiers are to be erased, and where, was not said';
+			MESSAGE = 'whose identifiers are to be erased, and where, was not said',
+			HINT = 'Name the user, and the partition.';
 	END IF;
 	PERFORM aiusage.permit_change('erase');
 	-- Folds write the sums by user, too.
@@ -288,7 +289,8 @@ DECLARE
 BEGIN
 	IF coalesce(who, '') = '' OR octet_length(who) > 256 THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
-			MESSAGE = 'the user to be erased must have 1 to 256 bytes';
+			MESSAGE = 'the user to be erased must have 1 to 256 bytes',
+			HINT = 'It is the id as it stands in column user_id.';
 	END IF;
 	IF coalesce(btrim(owner_request_erasure.reason), '') = '' OR octet_length(owner_request_erasure.reason) > 1024
 		OR octet_length(owner_request_erasure.ticket) NOT BETWEEN 1 AND 256

@@ -28,5 +28,6 @@ BEGIN
 END
 $$;
 
+GRANT EXECUTE ON FUNCTION aiusage.require_books() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION aiusage.uuid_v7() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION aiusage.uuid_v7(timestamptz) TO PUBLIC;

@@ -112,6 +112,7 @@ INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('qo-1
 SET ROLE qo_cy;
 SELECT aiusage.stop_team('qo-a', NULL);
 SELECT aiusage.stop_team('qo-none', 'x');
+SELECT aiusage.set_stop('project', 'qo-a', true, 'x');
 SELECT aiusage.start_team('qo-none');
 SELECT aiusage.stop_team('qo-a', 'runaway agent'), aiusage.stop_team('qo-a', 'again');
 SET ROLE qo_gateway;

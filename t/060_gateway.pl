@@ -39,7 +39,7 @@ verify_clean($node, 'finance', 'after the gateway');
 
 # Refused, and said why.
 $node->safe_psql('finance', q{SELECT aiusage.disable_key('example-chat')});
-command_checks_all([ "$dir/gateway", $node->connstr('finance') . ' user=gateway' ], 1, [qr/^$/], [qr/insert: UA403 /], 'a disabled key is refused');
+command_checks_all([ "$dir/gateway", $node->connstr('finance') . ' user=gateway' ], 1, [qr/^$/], [qr/insert: UA403 \(HTTP 403\) /], 'a disabled key is refused');
 
 # Asked before the call: three a day, each with its worst case held and its row booked.
 $node->safe_psql('finance', q{SELECT aiusage.put_key('{"key": "admitted-chat", "team": "platform", "cost_center": "cc-100"}');

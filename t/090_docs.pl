@@ -1,6 +1,6 @@
 # Documentation that runs: every ```sql block of README.md and docs/*.md, each
-# file in a database and cluster of its own; and docs/ledger-columns.md against
-# the catalogue.
+# file in a database and cluster of its own; links; and docs/ledger-columns.md
+# against the catalogue.
 #
 # The extension and the books are there unless the file makes them itself
 # (CREATE EXTENSION in one of its blocks).  ```sql error=SQLSTATE expects that
@@ -77,21 +77,55 @@ for my $file ("$dir/README.md", sort glob("$dir/docs/*.md"))
 	$node->stop('immediate');
 }
 
-# Links between the pages lead somewhere.
-for my $file ("$dir/README.md", "$dir/src/README.md", sort glob("$dir/docs/*.md"))
+# What a heading is called in links, as GitHub does it.
+sub anchors
+{
+	my ($text) = @_;
+	my (%seen, @anchors);
+
+	$text =~ s/^```.*?^```//msg;
+	for my $heading ($text =~ /^#+[ \t]+(.*?)\s*$/mg)
+	{
+		$heading =~ s/\[([^\]]*)\]\([^)]*\)/$1/g;
+		$heading =~ s/[^\w\- ]//g;
+		$heading = lc $heading =~ s/ /-/gr;
+		push @anchors, $seen{$heading}++ ? "$heading-" . ($seen{$heading} - 1) : $heading;
+	}
+	return map { $_ => 1 } @anchors;
+}
+
+# Links between the pages lead somewhere, to a heading that is there.
+for my $file (map { "$dir/$_" } qw(README.md CHANGELOG.md bench/README.md src/README.md src/quota/README.md), sort map { s{^\Q$dir\E/}{}r } glob("$dir/docs/*.md"))
 {
 	my ($name) = $file =~ m{([^/]+/[^/]+)$};
 	(my $at = $file) =~ s{/[^/]+$}{};
-	my $text = slurp_file($file);
-	my @dead = grep { !-e "$at/$_" } grep { !/^\w+:/ } $text =~ /\]\(([^)#\s]+)/g;
+	my $text = slurp_file($file) =~ s/^```.*?^```//msgr;
+	my @dead;
+	for my $link (grep { !/^\w+:/ } $text =~ /\]\(([^)\s]+)/g)
+	{
+		my ($path, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+		my $target = $path eq '' ? $file : "$at/$path";
+		my %there = -f $target && $target =~ /\.md$/ && defined $anchor ? anchors(slurp_file($target)) : ();
+		push @dead, $link if !-e $target || defined $anchor && $target =~ /\.md$/ && !$there{$anchor};
+	}
 	is("@dead", '', "$name: links lead somewhere");
 }
 
-# README leads to every page.
+# docs/README.md leads to every page.
 {
-	my $readme = slurp_file("$dir/README.md");
-	my @missing = grep { index($readme, "(docs/$_)") < 0 } map { m{([^/]+)$} } sort glob("$dir/docs/*.md");
-	is("@missing", '', 'README.md links to every page of docs/');
+	my $index = slurp_file("$dir/docs/README.md");
+	my @missing = grep { $_ ne 'README.md' && index($index, "($_)") < 0 } map { m{([^/]+)$} } sort glob("$dir/docs/*.md");
+	is("@missing", '', 'docs/README.md links to every page of docs/');
+}
+
+# What pages show of C is from the examples, which compile and run (060_gateway.pl).
+{
+	my $examples = join "\n", map { slurp_file($_) } sort glob("$dir/examples/*.c");
+	for my $file ("$dir/README.md", sort glob("$dir/docs/*.md"))
+	{
+		my ($name) = $file =~ m{([^/]+)$};
+		ok(index($examples, $_->[3]) >= 0, "$name:$_->[0] is in examples/") for grep { $_->[1] eq 'c' } blocks($file);
+	}
 }
 
 # The reference of the ledger's columns against the catalogue.

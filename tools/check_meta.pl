@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# One version everywhere: aiusage.control, META.json and the top of CHANGELOG.md;
+# One version everywhere: aiusage.control, META.json and the tops of CHANGELOG.md and debian/changelog;
 # and META.json is what PGXN's specification 1.0.0 asks for.
 use strict;
 use warnings;
@@ -21,6 +21,8 @@ my ($changed) = slurp('CHANGELOG.md') =~ /^##\s+(\S+)/m;
 my $meta = eval { JSON::PP->new->decode(slurp('META.json')) };
 
 push @errors, "META.json: $@" unless $meta;
+my ($packaged) = slurp('debian/changelog') =~ /^aiusage \(([^)]*)\)/;
+push @errors, "control says $version, debian/changelog says " . ($packaged // 'nothing') unless ($packaged // '') =~ /^\Q$version\E([+~-]|$)/;
 push @errors, "control says $version, CHANGELOG.md says " . ($changed // 'nothing') unless ($changed // '') eq $version;
 if ($meta)
 {

@@ -160,6 +160,7 @@ if wants lint; then
 	one layers perl tools/check_layers.pl || true
 	one sql perl tools/check_sql.pl || true
 	one meta perl tools/check_meta.pl || true
+	one errors perl tools/check_errors.pl || true
 	# a tool that cannot be had is no failure of ours
 	command -v cppcheck >/dev/null 2>&1 || sh tools/setup.sh --lint >/dev/null 2>&1 || true
 	if command -v cppcheck >/dev/null 2>&1; then

@@ -80,7 +80,8 @@ label_arg(FunctionCallInfo fcinfo, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("argument \"%s\" is too long", name),
-				 errdetail("It has %d bytes; labels have at most %d.", label.len, AIU_LABEL_MAX)));
+				 errdetail("It has %d bytes; labels have at most %d.", label.len, AIU_LABEL_MAX),
+				 errhint("Send a short label or an id, not content.")));
 	kind = aiu_label_secret_kind(label.s, label.len);
 	if (kind != NULL)
 		ereport(ERROR,
@@ -238,7 +239,7 @@ answer_type(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("type %s does not have the columns of this version of aiusage", format_type_be(type)),
-				 errhint("After an upgrade run ALTER EXTENSION aiusage UPDATE.")));
+				 errhint("After an upgrade restart the server and run ALTER EXTENSION aiusage UPDATE; aiusage.status() says which of them is missing.")));
 	return tupdesc;
 }
 
@@ -330,7 +331,8 @@ aiu_admit(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(11) || PG_ARGISNULL(12))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("ttl and durable must not be null")));
+				 errmsg("ttl and durable must not be null"),
+				 errhint("Leave them out for 10 minutes, durably.")));
 	request.at = GetCurrentTimestamp();
 	request.hold.expires_at = expiry(PG_GETARG_INTERVAL_P(11), request.at);
 	request.hold.durable = PG_GETARG_BOOL(12);

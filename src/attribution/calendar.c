@@ -169,7 +169,8 @@ check_index(const AiuCalendar *c, int index)
 				 errmsg("time is outside the years of billing calendars"),
 				 c->unit == AIU_CALENDAR_WEEK ?
 				 errdetail("Weekly invoice periods exist for the years 1900 to 3797.") :
-				 errdetail("Invoice periods exist for the years 1 to 8332.")));
+				 errdetail("Invoice periods exist for the years 1 to 8332."),
+				 errhint("Look at the clock that it came from.")));
 }
 
 int
@@ -180,7 +181,8 @@ aiu_calendar_locate(const AiuCalendar *c, TimestampTz at, TimestampTz *from, Tim
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("an infinite time is in no invoice period")));
+				 errmsg("an infinite time is in no invoice period"),
+				 errhint("now() is the time of today's.")));
 	index = index_of_day(c, aiu_zone_local_day(c->zone, at));
 	check_index(c, index);
 

@@ -29,6 +29,7 @@
 #include "common/errors.h"
 
 AIU_FUNCTION(aiu_invalidate_caches);
+AIU_FUNCTION(aiu_require_books);
 
 /*---- Local variables ----*/
 
@@ -149,7 +150,8 @@ aiu_catalog_books_owner(void)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the books of aiusage do not exist in this database"),
-					 errhint("Run SELECT aiusage.init(); first.")));
+					 errdetail("CREATE EXTENSION brings the code; the tables are made by aiusage.init()."),
+					 errhint("Run SELECT * FROM aiusage.init(); first.")));
 		owner_roleid = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 		ReleaseSysCache(tuple);
 	}
@@ -192,4 +194,12 @@ aiu_invalidate_caches(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown cache group \"%s\"", trigdata->tg_trigger->tgargs[0])));
 	return PointerGetDatum(NULL);	/* keep the compiler quiet */
+}
+
+/* aiusage.require_books() RETURNS void */
+Datum
+aiu_require_books(PG_FUNCTION_ARGS)
+{
+	(void) aiu_catalog_books_owner();
+	PG_RETURN_VOID();
 }

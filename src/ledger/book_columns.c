@@ -198,7 +198,8 @@ aiu_book_check_money(const BookRow *row)
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_INVALID),
 					 errmsg("cost and cost_by_unit are in different currencies"),
-					 errdetail("A row has one currency, that of cost_by_unit.")));
+					 errdetail("A row has one currency, that of cost_by_unit."),
+					 errhint("Bring both as the other ledger booked them; gateways leave both out.")));
 	}
 	aiu_cost_iter_init(&it, costs);
 	while (aiu_cost_iter_next(&it, &item))

@@ -113,7 +113,7 @@ mismatch:
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" does not have the columns of this version of aiusage", RelationGetRelationName(rel)),
-			 errhint("After an upgrade run ALTER EXTENSION aiusage UPDATE and SELECT aiusage.init(); partitions are made by aiusage.make_partitions().")));
+			 errhint("After an upgrade restart the server, run ALTER EXTENSION aiusage UPDATE and SELECT * FROM aiusage.init(); aiusage.status() says which of them is missing. Partitions are made by aiusage.make_partitions().")));
 	return NULL;				/* keep the compiler quiet */
 }
 
@@ -231,7 +231,8 @@ keep(BookRow *row, const LedgerContext *ctx, TimestampTz now)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("cost and cost_state contradict each other"),
-				 errdetail("A row has a cost unless its cost_state is unpriced.")));
+				 errdetail("A row has a cost unless its cost_state is unpriced."),
+				 errhint("Bring both as the other ledger booked them; gateways leave both out.")));
 	aiu_book_check_money(row);
 }
 

@@ -85,7 +85,8 @@ check_tag_key(const JsonbValue *key)
 	if (label.len == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("tag names must not be empty")));
+				 errmsg("tag names must not be empty"),
+				 errhint("Leave out a tag that has no name.")));
 	aiu_ledger_check_label(&label, "tags");
 	for (i = 0; i < lengthof(content_keys); i++)
 	{
@@ -135,7 +136,8 @@ aiu_ledger_check_tags(Jsonb *tags)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("too many tags: %d", (int) JB_ROOT_COUNT(tags)),
-				 errdetail("A row has at most %d.", TAGS_MAX)));
+				 errdetail("A row has at most %d.", TAGS_MAX),
+				 errhint("Send what reports are to be kept apart by, and keep the rest in the trace.")));
 
 	it = JsonbIteratorInit(&tags->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)

@@ -71,7 +71,8 @@ aiu_capture_start(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("too many records in one call: %d", rows),
-				 errdetail("At most %d are booked at once.", CAPTURE_MAX)));
+				 errdetail("At most %d are booked at once.", CAPTURE_MAX),
+				 errhint("Send them in several calls.")));
 	count = 0;
 	capacity = 0;
 	if (buffer)

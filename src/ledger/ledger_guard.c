@@ -85,7 +85,8 @@ aiu_permit_change(PG_FUNCTION_ARGS)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("nothing may be changed of the ledger by \"%s\"", what)));
+				 errmsg("nothing may be changed of the ledger by \"%s\"", what),
+				 errhint("Corrections are new rows: aiusage.adjust(), aiusage.reattribute().")));
 	permission_level = GetCurrentTransactionNestLevel();
 	PG_RETURN_VOID();
 }

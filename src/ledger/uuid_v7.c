@@ -71,7 +71,8 @@ unix_ms(TimestampTz at, int *rest)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("timestamp out of range for a UUIDv7"),
-				 errdetail("A UUIDv7 holds times from 1970 to the year 10889.")));
+				 errdetail("A UUIDv7 holds times from 1970 to the year 10889."),
+				 errhint("Look at the clock that it came from.")));
 	usecs = at + EPOCH_DIFF_USECS;
 	*rest = (int) (usecs % 1000);
 	return usecs / 1000;

@@ -44,7 +44,8 @@ label_arg(FunctionCallInfo fcinfo, int n, const char *what)
 			ereport(ERROR,
 					(errcode(ERRCODE_AIU_INVALID),
 					 errmsg("%s is too long", what),
-					 errdetail("It has %d bytes; at most %d are allowed.", label.len, AIU_LABEL_MAX)));
+					 errdetail("It has %d bytes; at most %d are allowed.", label.len, AIU_LABEL_MAX),
+					 errhint("Send a short label or an id, not content.")));
 	}
 	return label;
 }
@@ -62,7 +63,8 @@ selector_args(FunctionCallInfo fcinfo, int first, AiuPriceRequest *req)
 	if (TIMESTAMP_NOT_FINITE(req->at))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("the time of a usage must be finite")));
+				 errmsg("the time of a usage must be finite"),
+				 errhint("now() asks for the prices of today.")));
 }
 
 /*

@@ -131,7 +131,8 @@ array_labels(ArrayType *array, AiuLabel *labels)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
 				 errmsg("too many labels of a subject: %d", n),
-				 errdetail("There are %d dimensions.", AIU_DIM_COUNT)));
+				 errdetail("There are %d dimensions.", AIU_DIM_COUNT),
+				 errhint("A subject has one label for each dimension that its limit is kept apart by.")));
 	for (i = 0; i < n; i++)
 	{
 		labels[i].s = NULL;
