@@ -511,52 +511,41 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.rotate_key(text, text, interval) IS 'Puts a new credential, by its non-secret label, behind a key; earlier ones stay valid for the overlap. The key, its counters and its owner stay. Returns until when an old credential is valid, NULL for none; the current credential again changes nothing. Errors: UA404 for an unknown key, UA409 for a credential that was rotated out, UA422 for a negative overlap or a secret';
 
-CREATE FUNCTION aiusage.disable_key(key text, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION aiusage.set_key_status(key text, status text, reason text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	old_status text;
 BEGIN
-	SELECT k.status INTO old_status FROM aiusage.api_key AS k WHERE k.api_key = disable_key.key FOR NO KEY UPDATE;
+	PERFORM aiusage.require_books();
+	SELECT k.status INTO old_status FROM aiusage.api_key AS k WHERE k.api_key = set_key_status.key FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('key "%s" does not exist', left(disable_key.key, 64)),
+			MESSAGE = format('key "%s" does not exist', left(set_key_status.key, 64)),
 			HINT = 'aiusage.api_key lists the keys that were entered; aiusage.put_key() enters one.';
 	END IF;
-	IF old_status = 'disabled' THEN
+	IF old_status = set_key_status.status THEN
 		RETURN false;
 	END IF;
 	UPDATE aiusage.api_key AS k
-	SET status = 'disabled', status_reason = disable_key.reason, status_changed_at = clock_timestamp()
-	WHERE k.api_key = disable_key.key;
+	SET status = set_key_status.status, status_reason = set_key_status.reason, status_changed_at = clock_timestamp()
+	WHERE k.api_key = set_key_status.key;
 	RETURN true;
 END
 $$;
+COMMENT ON FUNCTION aiusage.set_key_status(text, text, text) IS 'What disable_key() and enable_key() do; the status is active or disabled';
+
+CREATE FUNCTION aiusage.disable_key(key text, reason text DEFAULT NULL) RETURNS boolean
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	RETURN aiusage.set_key_status(key, 'disabled', reason);
 COMMENT ON FUNCTION aiusage.disable_key(text, text) IS 'Disables a key: from the commit on, usage of it that is not spent yet is refused (UA403). False when it was disabled already. Errors: UA404 for an unknown key';
 
 CREATE FUNCTION aiusage.enable_key(key text, reason text DEFAULT NULL) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	old_status text;
-BEGIN
-	SELECT k.status INTO old_status FROM aiusage.api_key AS k WHERE k.api_key = enable_key.key FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'UA404',
-			MESSAGE = format('key "%s" does not exist', left(enable_key.key, 64)),
-			HINT = 'aiusage.api_key lists the keys that were entered; aiusage.put_key() enters one.';
-	END IF;
-	IF old_status = 'active' THEN
-		RETURN false;
-	END IF;
-	UPDATE aiusage.api_key AS k
-	SET status = 'active', status_reason = enable_key.reason, status_changed_at = clock_timestamp()
-	WHERE k.api_key = enable_key.key;
-	RETURN true;
-END
-$$;
+	RETURN aiusage.set_key_status(key, 'active', reason);
 COMMENT ON FUNCTION aiusage.enable_key(text, text) IS 'Enables a disabled key again. False when it was active already. Errors: UA404 for an unknown key';
 
 CREATE FUNCTION aiusage.explain_owner(api_key text, at timestamptz DEFAULT now(), provider text DEFAULT NULL, model text DEFAULT NULL,

@@ -129,7 +129,7 @@ AS $$
 		('admin', 'price_book price_version price_provider price_model price_rule price price_override price_import_issue', 'INSERT UPDATE DELETE', true),
 		('admin', 'looks_like_secret acting_role put_team put_cost_center put_customer put_key cancel_move
 			put_fx_rate assign_book set_book set_key_book assigned_book rotate_key
-			disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
+			set_key_status disable_key enable_key set_billing_calendar ensure_period close_period grant_access revoke_access
 			draft_prices publish_prices withdraw_prices import_prices load_prices load_overrides prices_checksum export_prices default_catalogue extract_usage
 			adjust reattribute record_outcome declare_tag withdraw_tag cap_tags enable_user_usage disable_user_usage reprice price_unpriced start_reprice reprice_step run_reprice cancel_reprice refresh refresh_step rebuild_rollups start_rebuild rebuild_step cancel_rebuild verify maintain make_partitions empty_default enforce_retention
 			put_retention_class drop_retention_class erase_user request_erasure erase_identifiers user_digest summarize

@@ -173,15 +173,14 @@ BEGIN
 
 	-- limits
 	RETURN QUERY SELECT 'counters',
-		CASE WHEN memory.used >= memory.counters * 0.9 OR memory.denials_unnamed > 0 THEN 'warning'
+		-- a full table is normal: counters stay until their room is needed
+		CASE WHEN memory.used >= memory.counters * 0.9 AND memory.evictions > 0 OR memory.denials_unnamed > 0 THEN 'warning'
 			WHEN memory.evictions > 0 OR memory.load_failures > 0 THEN 'info' ELSE 'ok' END,
 		format('%s of %s, %s evicted, %s loads failed, %s denials waiting', memory.used, memory.counters, memory.evictions, memory.load_failures,
 			memory.denials_waiting),
 		'Counters of limits in shared memory, of the whole server since its start; an evicted one is loaded again when it is needed'
 			|| CASE WHEN memory.denials_unnamed > 0 THEN format('; of %s denials there was no room to say whose', memory.denials_unnamed) ELSE '' END,
-		CASE WHEN memory.used >= memory.counters * 0.9
-				THEN format('Raise aiusage.quota_counters (%s bytes each) and restart the server', memory.bytes_per_counter)
-			WHEN memory.evictions > 0
+		CASE WHEN memory.evictions > 0
 				THEN format('When the number of evictions grows from day to day: raise aiusage.quota_counters (%s bytes each) and restart the server',
 					memory.bytes_per_counter)
 			WHEN memory.denials_unnamed > 0 THEN 'Call aiusage.maintain() more often'

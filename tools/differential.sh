@@ -15,13 +15,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-	if [ "${AIUSAGE_ALLOW_NO_NODE:-0}" = 1 ]; then
-		say "skipped: node and npm are not installed (AIUSAGE_ALLOW_NO_NODE=1)"
-		exit 0
-	fi
-	die "the differential pricing test needs node 20 and npm (AIUSAGE_ALLOW_NO_NODE=1 to go without)"
-fi
+need_node "the differential pricing test" || exit 0
 
 tmp=$(make_tmp)
 finish() {
@@ -31,18 +25,9 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-# npm writes: into a copy, as the user who runs this.
-mkdir "$tmp/tools"
-cp tools/*.mjs tools/package.json tools/package-lock.json tools/.npmrc "$tmp/tools/"
+install_oracle "$tmp"
 mkdir "$tmp/install"
 cp install/25_catalogue.sql "$tmp/install/"
-if [ -d tools/node_modules ]; then
-	cp -R tools/node_modules "$tmp/tools/"
-else
-	(cd "$tmp/tools" && npm ci --no-audit --no-fund --cache "$tmp/npm" >"$tmp/npm.log" 2>&1) ||
-		{ cat "$tmp/npm.log" >&2; die "npm could not install the oracle"; }
-fi
-if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then die "node $(node --version) is too old for the oracle"; fi
 
 (cd "$tmp/tools" && node make_catalogue.mjs --check)
 (cd "$tmp/tools" && node differential.mjs "${SEED:-20260923}" "${FACTOR:-1}" >"$tmp/cases.tsv")

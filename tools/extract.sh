@@ -13,13 +13,7 @@ sample=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-	if [ "${AIUSAGE_ALLOW_NO_NODE:-0}" = 1 ]; then
-		say "skipped: node and npm are not installed (AIUSAGE_ALLOW_NO_NODE=1)"
-		exit 0
-	fi
-	die "the differential test of extract_usage() needs node 20 and npm (AIUSAGE_ALLOW_NO_NODE=1 to go without)"
-fi
+need_node "the differential test of extract_usage()" || exit 0
 
 tmp=$(make_tmp)
 finish() {
@@ -29,16 +23,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-# npm writes: into a copy, as the user who runs this.
-mkdir "$tmp/tools"
-cp tools/extract.mjs tools/package.json tools/package-lock.json tools/.npmrc "$tmp/tools/"
-if [ -d tools/node_modules ]; then
-	cp -R tools/node_modules "$tmp/tools/"
-else
-	(cd "$tmp/tools" && npm ci --no-audit --no-fund --cache "$tmp/npm" >"$tmp/npm.log" 2>&1) ||
-		{ cat "$tmp/npm.log" >&2; die "npm could not install the oracle"; }
-fi
-
+install_oracle "$tmp"
 (cd "$tmp/tools" && node extract.mjs "${SEED:-20261127}" "${FACTOR:-1}" ${sample:+"$sample"} >"$tmp/cases.tsv")
 say "cases: $(wc -l <"$tmp/cases.tsv")"
 cp tools/extract.sql "$tmp/"

@@ -102,6 +102,30 @@ cluster_stop() {
 	as_user "$(pg_bin)/pg_ctl" -D "$1/data" -w -m "${2:-fast}" stop >/dev/null 2>&1 || true
 }
 
+# ---------------------------------------------------------------- the oracle, in node
+
+# need_node WHAT: 0 when node and npm are here; 1 when they are not and that is known; else it ends here.
+need_node() {
+	if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then return 0; fi
+	[ "${AIUSAGE_ALLOW_NO_NODE:-0}" = 1 ] || die "$1 needs node 20 and npm (AIUSAGE_ALLOW_NO_NODE=1 to go without)"
+	say "skipped: node and npm are not installed (AIUSAGE_ALLOW_NO_NODE=1)"
+	return 1
+}
+
+# install_oracle DIR: the scripts and the packages of tools/ in DIR/tools.  npm
+# writes: hence a copy, as the user who runs this.
+install_oracle() {
+	mkdir "$1/tools"
+	cp tools/*.mjs tools/package.json tools/package-lock.json tools/.npmrc "$1/tools/"
+	if [ -d tools/node_modules ]; then
+		cp -R tools/node_modules "$1/tools/"
+	else
+		(cd "$1/tools" && npm ci --no-audit --no-fund --cache "$1/npm" >"$1/npm.log" 2>&1) ||
+			{ cat "$1/npm.log" >&2; die "npm could not install the oracle"; }
+	fi
+	if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then die "node $(node --version) is too old for the oracle"; fi
+}
+
 # ---------------------------------------------------------------- a PostgreSQL of one's own
 
 # private_postgres DIR: a copy of PG_CONFIG's PostgreSQL under DIR, and PG_CONFIG

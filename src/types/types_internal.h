@@ -47,6 +47,33 @@ extern bool aiu_entries_sort(AiuEntry *entries, int n, const AiuEntry **repeated
 
 extern const char *aiu_unit_name(int code, int *namelen);
 
+/* ---- bytes (packed.c): one value has one representation, so these need not know what it means ---- */
+
+extern int	aiu_packed_compare(FunctionCallInfo fcinfo);
+extern Datum aiu_packed_hash(FunctionCallInfo fcinfo);
+extern Datum aiu_packed_hash_extended(FunctionCallInfo fcinfo);
+extern Datum aiu_packed_send(FunctionCallInfo fcinfo);
+
+#define AIU_PACKED_OPERATOR(name, operator) \
+	AIU_FUNCTION(name); \
+	Datum name(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(aiu_packed_compare(fcinfo) operator 0); }
+#define AIU_PACKED_FUNCTION(name, does) \
+	AIU_FUNCTION(name); \
+	Datum name(PG_FUNCTION_ARGS) { return does; }
+
+/* aiu_usage_eq(), ...: what a btree and a hash operator class take */
+#define AIU_PACKED_FUNCTIONS(type) \
+	AIU_PACKED_OPERATOR(aiu_##type##_eq, ==) \
+	AIU_PACKED_OPERATOR(aiu_##type##_ne, !=) \
+	AIU_PACKED_OPERATOR(aiu_##type##_lt, <) \
+	AIU_PACKED_OPERATOR(aiu_##type##_le, <=) \
+	AIU_PACKED_OPERATOR(aiu_##type##_gt, >) \
+	AIU_PACKED_OPERATOR(aiu_##type##_ge, >=) \
+	AIU_PACKED_FUNCTION(aiu_##type##_cmp, Int32GetDatum(aiu_packed_compare(fcinfo))) \
+	AIU_PACKED_FUNCTION(aiu_##type##_hash, aiu_packed_hash(fcinfo)) \
+	AIU_PACKED_FUNCTION(aiu_##type##_hash_extended, aiu_packed_hash_extended(fcinfo)) \
+	AIU_PACKED_FUNCTION(aiu_##type##_send, aiu_packed_send(fcinfo))
+
 /* ---- varints: little-endian base 128, canonical (no needless last byte) ---- */
 
 #define AIU_VARINT_MAX	19		/* bytes of a 128-bit number */

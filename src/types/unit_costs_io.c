@@ -38,7 +38,6 @@
 AIU_FUNCTION(aiu_unit_costs_in);
 AIU_FUNCTION(aiu_unit_costs_out);
 AIU_FUNCTION(aiu_unit_costs_recv);
-AIU_FUNCTION(aiu_unit_costs_send);
 AIU_FUNCTION(aiu_unit_costs_from_jsonb);
 AIU_FUNCTION(aiu_unit_costs_to_jsonb);
 AIU_FUNCTION(aiu_unit_costs_from_arrays);
@@ -343,17 +342,6 @@ aiu_unit_costs_recv(PG_FUNCTION_ARGS)
 	memcpy(VARDATA(result), start, end - start);
 	msg->cursor = msg->len;
 	PG_RETURN_POINTER(result);
-}
-
-Datum
-aiu_unit_costs_send(PG_FUNCTION_ARGS)
-{
-	AiuUnitCosts *costs = PG_GETARG_UNIT_COSTS_P(0);
-	StringInfoData buf;
-
-	pq_begintypsend(&buf);
-	pq_sendbytes(&buf, VARDATA_ANY(costs), VARSIZE_ANY_EXHDR(costs));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
 /* ---- jsonb ---- */

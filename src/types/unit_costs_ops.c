@@ -14,21 +14,11 @@
 
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
 #include "types/types_internal.h"
 
-AIU_FUNCTION(aiu_unit_costs_eq);
-AIU_FUNCTION(aiu_unit_costs_ne);
-AIU_FUNCTION(aiu_unit_costs_lt);
-AIU_FUNCTION(aiu_unit_costs_le);
-AIU_FUNCTION(aiu_unit_costs_gt);
-AIU_FUNCTION(aiu_unit_costs_ge);
-AIU_FUNCTION(aiu_unit_costs_cmp);
-AIU_FUNCTION(aiu_unit_costs_hash);
-AIU_FUNCTION(aiu_unit_costs_hash_extended);
 AIU_FUNCTION(aiu_unit_costs_add);
 AIU_FUNCTION(aiu_unit_costs_subtract);
 AIU_FUNCTION(aiu_unit_costs_negate);
@@ -37,84 +27,7 @@ AIU_FUNCTION(aiu_unit_costs_total);
 AIU_FUNCTION(aiu_unit_costs_to_currency);
 AIU_FUNCTION(aiu_unit_costs_unnest);
 
-static int
-costs_compare(FunctionCallInfo fcinfo)
-{
-	AiuUnitCosts *a = PG_GETARG_UNIT_COSTS_P(0);
-	AiuUnitCosts *b = PG_GETARG_UNIT_COSTS_P(1);
-	int			len_a = VARSIZE_ANY_EXHDR(a);
-	int			len_b = VARSIZE_ANY_EXHDR(b);
-	int			cmp = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(len_a, len_b));
-
-	if (cmp == 0)
-		cmp = (len_a > len_b) - (len_a < len_b);
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return cmp;
-}
-
-Datum
-aiu_unit_costs_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) == 0);
-}
-
-Datum
-aiu_unit_costs_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) != 0);
-}
-
-Datum
-aiu_unit_costs_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) < 0);
-}
-
-Datum
-aiu_unit_costs_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) <= 0);
-}
-
-Datum
-aiu_unit_costs_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) > 0);
-}
-
-Datum
-aiu_unit_costs_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(costs_compare(fcinfo) >= 0);
-}
-
-Datum
-aiu_unit_costs_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(costs_compare(fcinfo));
-}
-
-Datum
-aiu_unit_costs_hash(PG_FUNCTION_ARGS)
-{
-	AiuUnitCosts *a = PG_GETARG_UNIT_COSTS_P(0);
-	Datum		hash = hash_any((unsigned char *) VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a));
-
-	PG_FREE_IF_COPY(a, 0);
-	return hash;
-}
-
-Datum
-aiu_unit_costs_hash_extended(PG_FUNCTION_ARGS)
-{
-	AiuUnitCosts *a = PG_GETARG_UNIT_COSTS_P(0);
-	Datum		hash = hash_any_extended((unsigned char *) VARDATA_ANY(a),
-										 VARSIZE_ANY_EXHDR(a), PG_GETARG_INT64(1));
-
-	PG_FREE_IF_COPY(a, 0);
-	return hash;
-}
+AIU_PACKED_FUNCTIONS(unit_costs)
 
 /*
  * a + b or a - b by merging the two.  A unit of either is a unit of the

@@ -35,7 +35,6 @@
 AIU_FUNCTION(aiu_usage_in);
 AIU_FUNCTION(aiu_usage_out);
 AIU_FUNCTION(aiu_usage_recv);
-AIU_FUNCTION(aiu_usage_send);
 AIU_FUNCTION(aiu_usage_from_jsonb);
 AIU_FUNCTION(aiu_usage_to_jsonb);
 AIU_FUNCTION(aiu_usage_from_unit);
@@ -302,17 +301,6 @@ aiu_usage_recv(PG_FUNCTION_ARGS)
 	memcpy(VARDATA(result), start, end - start);
 	msg->cursor = msg->len;
 	PG_RETURN_POINTER(result);
-}
-
-Datum
-aiu_usage_send(PG_FUNCTION_ARGS)
-{
-	AiuUsage   *usage = PG_GETARG_USAGE_P(0);
-	StringInfoData buf;
-
-	pq_begintypsend(&buf);
-	pq_sendbytes(&buf, VARDATA_ANY(usage), VARSIZE_ANY_EXHDR(usage));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
 /* ---- jsonb ---- */

@@ -13,106 +13,19 @@
 #include "common/compat.h"
 #include "catalog/pg_type.h"
 #include "common/errors.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "types/types_internal.h"
 
-AIU_FUNCTION(aiu_usage_eq);
-AIU_FUNCTION(aiu_usage_ne);
-AIU_FUNCTION(aiu_usage_lt);
-AIU_FUNCTION(aiu_usage_le);
-AIU_FUNCTION(aiu_usage_gt);
-AIU_FUNCTION(aiu_usage_ge);
-AIU_FUNCTION(aiu_usage_cmp);
-AIU_FUNCTION(aiu_usage_hash);
-AIU_FUNCTION(aiu_usage_hash_extended);
 AIU_FUNCTION(aiu_usage_add);
 AIU_FUNCTION(aiu_usage_subtract);
 AIU_FUNCTION(aiu_usage_quantity);
 AIU_FUNCTION(aiu_usage_units);
 AIU_FUNCTION(aiu_usage_unnest);
 
-static int
-usage_compare(FunctionCallInfo fcinfo)
-{
-	AiuUsage   *a = PG_GETARG_USAGE_P(0);
-	AiuUsage   *b = PG_GETARG_USAGE_P(1);
-	int			len_a = VARSIZE_ANY_EXHDR(a);
-	int			len_b = VARSIZE_ANY_EXHDR(b);
-	int			cmp = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(len_a, len_b));
-
-	if (cmp == 0)
-		cmp = (len_a > len_b) - (len_a < len_b);
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return cmp;
-}
-
-Datum
-aiu_usage_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) == 0);
-}
-
-Datum
-aiu_usage_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) != 0);
-}
-
-Datum
-aiu_usage_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) < 0);
-}
-
-Datum
-aiu_usage_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) <= 0);
-}
-
-Datum
-aiu_usage_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) > 0);
-}
-
-Datum
-aiu_usage_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(usage_compare(fcinfo) >= 0);
-}
-
-Datum
-aiu_usage_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(usage_compare(fcinfo));
-}
-
-Datum
-aiu_usage_hash(PG_FUNCTION_ARGS)
-{
-	AiuUsage   *a = PG_GETARG_USAGE_P(0);
-	Datum		hash = hash_any((unsigned char *) VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a));
-
-	PG_FREE_IF_COPY(a, 0);
-	return hash;
-}
-
-Datum
-aiu_usage_hash_extended(PG_FUNCTION_ARGS)
-{
-	AiuUsage   *a = PG_GETARG_USAGE_P(0);
-	Datum		hash = hash_any_extended((unsigned char *) VARDATA_ANY(a),
-										 VARSIZE_ANY_EXHDR(a), PG_GETARG_INT64(1));
-
-	PG_FREE_IF_COPY(a, 0);
-	return hash;
-}
+AIU_PACKED_FUNCTIONS(usage)
 
 /*
  * a + b or a - b by merging the two.  A unit of either is a unit of the
