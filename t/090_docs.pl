@@ -44,7 +44,7 @@ sub blocks
 
 for my $file ("$dir/README.md", sort glob("$dir/docs/*.md"))
 {
-	my ($name) = $file =~ m{([^/]+)$};
+	my ($name) = $file =~ m{^\Q$dir\E/(.*)};
 	my @sql = grep { $_->[1] eq 'sql' } blocks($file);
 	next unless @sql;
 	(my $node_name = lc $name) =~ s/\W/_/g;
