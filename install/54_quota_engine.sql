@@ -22,4 +22,4 @@ COMMENT ON FUNCTION aiusage.quota_memory() IS 'Shared memory of limits, of the w
 CREATE FUNCTION aiusage.flush_denials() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_flush_denials';
-COMMENT ON FUNCTION aiusage.flush_denials() IS 'Writes the denials of this database that are counted in shared memory to quota_event, and forgets them when the transaction commits; returns how many entries. maintain() calls it. 25001 in a subtransaction; 0 when aiusage is not preloaded';
+COMMENT ON FUNCTION aiusage.flush_denials() IS 'Writes the denials of this database that are counted in shared memory to quota_event, and forgets them when the transaction commits; returns how many entries. maintain() calls it. 25001 in a subtransaction; 0A000 at PREPARE TRANSACTION; 0 when aiusage is not preloaded';

@@ -265,6 +265,23 @@ SELECT FROM aiusage.reprice('{"workflow": "rp-flow"}', :v1, 'x', NULL, false);
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
 
+-- custom units keep their names, also when prices are read anew between a row's cost and its list cost: every other time
+CREATE FUNCTION pg_temp.publish_gpu(book text, rate numeric) RETURNS bigint LANGUAGE sql AS $$
+	SELECT aiusage.import_prices(book, 'aiusage', jsonb_build_object('format', 'aiusage', 'currency', 'USD', 'source', 'test', 'providers',
+		jsonb_build_array(jsonb_build_object('provider', 'rplab', 'models', jsonb_build_array(jsonb_build_object('model', 'gpu', 'rules',
+			jsonb_build_array(jsonb_build_object('rule', 0, 'prices', jsonb_build_array(
+				jsonb_build_object('unit', 'gpu_minutes', 'rate', rate), jsonb_build_object('unit', 'zebra_hours', 'rate', rate))))))))), '2026-01-02')
+$$;
+SELECT pg_temp.publish_gpu('rp_cost', 2) IS NOT NULL AS published;
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow, region)
+SELECT aiusage.event_id('rp-gpu-' || n, '2026-04-11 10:00Z'), 'rp-a', 'rplab', 'gpu', '{"gpu_minutes": 2, "zebra_hours": 3}', 'rp-gpu', 'region ' || n
+FROM generate_series(1, 40) AS n;
+SELECT pg_temp.publish_gpu('rp_cost', 5) IS NOT NULL AS published;
+SET aiusage.price_cache_entries = 17;
+SELECT sum(changed) AS changed, sum(difference) AS difference FROM aiusage.reprice('{"workflow": "rp-gpu"}', NULL, 'new rates', 'T', false);
+RESET aiusage.price_cache_entries;
+SELECT cost_by_unit, count(*) FROM aiusage.usage_record WHERE workflow = 'rp-gpu' GROUP BY 1 ORDER BY 2, 1::text COLLATE "C";
+
 -- all of it adds up
 SELECT FROM aiusage.refresh();
 SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;

@@ -55,6 +55,10 @@ VALUES ('robust', 'p', 'm', '{}', '-1e15 USD', 'final', '{"USD": {}}');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost, cost_state, cost_by_unit)
 VALUES ('robust', 'p', 'm', '{}', '1.25 EUR', 'final', '{"EUR": {"requests": 1.25}}') RETURNING cost;
 
+-- and a time that limits can be counted by
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost, cost_state, cost_by_unit, recorded_at)
+VALUES ('robust', 'p', 'm', '{}', '1.25 EUR', 'final', '{"EUR": {"requests": 1.25}}', 'infinity');
+
 -- every cache has a trigger for rows that logical replication brings, which come without statement triggers
 SELECT c.relname FROM pg_trigger AS s JOIN pg_class AS c ON c.oid = s.tgrelid
 WHERE s.tgfoid = 'aiusage.invalidate_caches()'::regprocedure AND s.tgtype & 1 = 0

@@ -111,6 +111,18 @@ DROP TRIGGER a_rewrite ON aiusage.usage_record;
 CREATE TRIGGER z_rewrite BEFORE INSERT ON aiusage.usage_record FOR EACH ROW EXECUTE FUNCTION ways_rewrite();
 SELECT pg_temp.book('rewritten after');
 DROP TRIGGER z_rewrite ON aiusage.usage_record;
+-- and limits count the row as it is stored, whoever changed it last
+CREATE FUNCTION ways_rename() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.user_id := lower(NEW.user_id); RETURN NEW; END $$;
+SELECT aiusage.put_key('{"key": "ways_limited", "team": "ways"}') IS NOT NULL AS made;
+SELECT aiusage.put_quota('{"name": "ways users", "scope": {"api_key": "ways_limited"}, "metric": "requests", "limit": 10, "window": "total", "per": ["user_id"]}') AS users \gset
+CREATE TRIGGER z_rename BEFORE INSERT ON aiusage.usage_record FOR EACH ROW EXECUTE FUNCTION ways_rename();
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, user_id) VALUES ('ways_limited', 'wayslab', 'm1', '{}', 'Ann'), ('ways_limited', 'wayslab', 'm1', '{}', 'ANN');
+SELECT c.committed, c.subject = aiusage.quota_subject_id(q.quota, q.epoch, '{ann}') AS as_stored
+FROM aiusage.quota_counters() AS c JOIN aiusage.quota AS q USING (quota) WHERE q.quota = :users AND c.committed <> 0;
+SELECT check_name, detail FROM aiusage.verify() WHERE NOT ok AND check_name LIKE 'limit%';
+SELECT aiusage.retire_quota('ways users') IS NOT NULL AS retired;
+DROP TRIGGER z_rename ON aiusage.usage_record;
+DROP FUNCTION ways_rename();
 DROP FUNCTION ways_note(), ways_note_all(), ways_rewrite();
 DROP TABLE ways_seen;
 

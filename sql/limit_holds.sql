@@ -206,6 +206,34 @@ SELECT count(*) FROM aiusage.quota_holds();
 SELECT aiusage.prune_holds();
 RESET ROLE;
 
+-- a hold stays in the period that it was admitted in, also when that is closed before it is extended
+SELECT aiusage.put_quota('{"name": "ads by period", "scope": {"team": "ads"}, "metric": "spend", "currency": "USD", "limit": 1000, "window": "invoice_period"}') IS NOT NULL AS put;
+SELECT hold_id AS h9 FROM aiusage.admit('other', 'acme', 'big', '{"input_tokens": 10}') \gset
+CREATE VIEW ads_counters AS SELECT c.window_start = aiusage.period_of(1, now()) AS of_this_period, c.held, c.pins
+FROM aiusage.quota_counters() AS c JOIN aiusage.quota AS q USING (quota) WHERE q.name = 'ads by period' ORDER BY 1;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+INSERT INTO aiusage.invoice_period (period, calendar, label, starts_on, ends_on, starts_at, ends_at, status, closed_at, closed_by)
+SELECT p, 1, aiusage.period_label(p), aiusage.period_starts_on(p), aiusage.period_ends_on(p), aiusage.period_starts_at(p), aiusage.period_ends_at(p), 'closed', now(), 'test'
+FROM aiusage.period_of(1, now()) AS p;
+SET LOCAL session_replication_role = origin;
+SELECT aiusage.billed_period(1, now()) > aiusage.period_of(1, now()) AS closed;
+SELECT decision FROM aiusage.extend_hold(:'h9', '{"input_tokens": 500}');
+TABLE ads_counters;
+SELECT decision, quota, message FROM aiusage.extend_hold(:'h9', '{"input_tokens": 1001}');
+ROLLBACK;
+TABLE ads_counters;
+SELECT aiusage.release(:'h9');
+TABLE ads_counters;
+SELECT aiusage.retire_quota('ads by period');
+
+-- what is flushed is taken off memory at the commit, by who flushes
+SELECT count(*) > 0 AS denials FROM aiusage.quota_memory() AS m WHERE m.denials_waiting > 0;
+BEGIN;
+SELECT aiusage.flush_denials() > 0 AS flushed;
+PREPARE TRANSACTION 'denials';
+SELECT count(*) > 0 AS denials FROM aiusage.quota_memory() AS m WHERE m.denials_waiting > 0;
+
 -- who has a scope sees what is held within it, also by the function that the view calls
 CREATE ROLE hold_reader;
 CREATE ROLE hold_member;

@@ -91,5 +91,14 @@ SELECT n, kind, bytes, receive(kind, bytes) FROM (VALUES
 	(45, 'amount', '\x015553440000000000000000000000000000000000')	-- and one byte more
 ) AS d (n, kind, bytes) ORDER BY n;
 
+-- a value that a newer library has written, as a standby with an older one meets it
+CREATE CAST (bytea AS aiusage.usage) WITHOUT FUNCTION;
+CREATE CAST (bytea AS aiusage.unit_costs) WITHOUT FUNCTION;
+SELECT '\x017f05'::bytea::aiusage.usage;
+SELECT aiusage.sum(u) FROM (VALUES ('{"input_tokens": 1}'::aiusage.usage), ('\x017f05'::bytea::aiusage.usage)) AS v (u);
+SELECT '\x0100017f08'::bytea::aiusage.unit_costs;
+DROP CAST (bytea AS aiusage.usage);
+DROP CAST (bytea AS aiusage.unit_costs);
+
 SET client_min_messages = warning;
 DROP SCHEMA types_binary CASCADE;

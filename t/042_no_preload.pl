@@ -12,6 +12,8 @@ use Test::More;
 my $node = new_node('preload');
 make_books($node, 'finance');
 book_workload($node, 'finance');
+# a limit in a currency that nothing is priced in, so that no usage can be checked against it
+$node->safe_psql('finance', q{SELECT aiusage.put_quota('{"name": "euro", "scope": {"user_id": "euro-only"}, "metric": "spend", "currency": "EUR", "limit": 1, "window": "total"}')});
 my $before = figures($node, 'finance');
 
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
@@ -24,6 +26,10 @@ my $insert = q{INSERT INTO aiusage.usage_record (request_id, api_key, provider, 
 is(sqlstate_of($node, 'finance', $insert, extra_params => [ '-U', 'gateway' ]), '', 'the gateway inserts');
 is($node->safe_psql('finance', q{SELECT cost::numeric > 0, assignment IS NOT NULL FROM aiusage.usage_record WHERE request_id = 'without-preload'}),
 	't|t', 'priced and attributed');
+is(sqlstate_of($node, 'finance', q{SELECT FROM aiusage.admit('chat-prod', 'openai', 'gpt-4o', '{"input_tokens": 1}', user_id => 'euro-only')}, extra_params => [ '-U', 'gateway' ]),
+	'UA503', 'a limit that cannot be checked for want of memory, and the currency besides: refused');
+is(sqlstate_of($node, 'finance', q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage, user_id) VALUES ('chat-prod', 'openai', 'gpt-4o', '{"input_tokens": 1}', 'euro-only')}),
+	'UA503', 'so is a row');
 $node->safe_psql('finance', 'SELECT aiusage.refresh()');
 verify_clean($node, 'finance', 'without preload');
 is(sqlstate_of($node, 'finance', 'UPDATE aiusage.usage_record SET user_id = NULL'), 'UA403', 'append-only');

@@ -29,6 +29,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "attribution/attribution_internal.h"
@@ -63,7 +64,10 @@ static int	ncalendars = 0;
 static KnownPeriod *known = NULL;	/* by period; those that are not open */
 static int	nknown = 0;
 static uint64 cache_generation = 0; /* 0: nothing is loaded */
-static bool loaded_in_parallel = false; /* good until the parallel operation ends */
+static bool loaded_in_parallel = false; /* good for that snapshot only: */
+static TransactionId loaded_xmax = InvalidTransactionId;
+static uint32 loaded_running = 0;
+static CommandId loaded_command = 0;
 
 
 /*-------------------------------------------------------------------------
@@ -139,7 +143,7 @@ load_boundaries(Calendar *list, int nlist, MemoryContext context)
  * what was there (which is out of date and will be read again).
  *
  * While a query runs in parallel no later snapshot can be had than its own.
- * What is read under that is good for the query, and for no longer.
+ * What is read under that is good for that snapshot, and for no other.
  */
 static void
 load(uint64 generation)
@@ -222,6 +226,24 @@ load(uint64 generation)
 	nknown = new_nknown;
 	cache_generation = generation;
 	loaded_in_parallel = parallel;
+	if (parallel)
+	{
+		loaded_xmax = GetActiveSnapshot()->xmax;
+		loaded_running = GetActiveSnapshot()->xcnt;
+		loaded_command = GetActiveSnapshot()->curcid;
+	}
+}
+
+/*
+ * What was read in parallel: does a query with another snapshot ask by now?
+ * Of those before an xmax transactions only end, so as many that run are the
+ * same ones.
+ */
+static bool
+of_another_snapshot(void)
+{
+	return !IsInParallelMode() || GetActiveSnapshot()->xmax != loaded_xmax ||
+		GetActiveSnapshot()->xcnt != loaded_running || GetActiveSnapshot()->curcid != loaded_command;
 }
 
 static inline void
@@ -229,7 +251,7 @@ ensure_loaded(void)
 {
 	uint64		generation = aiu_catalog_generation(AIU_CATALOG_PERIODS);
 
-	if (unlikely(cache_generation != generation || (loaded_in_parallel && !IsInParallelMode())))
+	if (unlikely(cache_generation != generation || (loaded_in_parallel && of_another_snapshot())))
 		load(generation);
 }
 

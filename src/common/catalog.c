@@ -86,7 +86,8 @@ relcache_callback(Datum arg, Oid relid)
 			head_relid[i] = InvalidOid;
 		}
 	}
-	if (ledger_relid == relid)
+	/* the ledger not looked up yet: an owner that is known may have been found on the way */
+	if (ledger_relid == relid || !OidIsValid(ledger_relid))
 	{
 		ledger_relid = InvalidOid;
 		owner_roleid = InvalidOid;

@@ -134,15 +134,16 @@ aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx)
  * COPY takes a row.  Datums set here live in the per-tuple memory, which is
  * reset before the next row.  The tuple itself then lacks what booking adds,
  * so that a row trigger that fires after this one would read, and return,
- * a row that is not booked: then, too, the columns are copied.  Should the
- * executor ever go on with the tuple instead, NOT NULL constraints refuse it.
+ * a row that is not booked: then (not final) the columns are copied, too, and
+ * limits take the row as it was stored.  Should the executor ever go on with
+ * the tuple instead, NOT NULL constraints refuse it.
  */
 static bool
-take_row(BookRow *row, const TriggerData *trigdata, const KnownTable *table, Datum *values, bool *isnull)
+take_row(BookRow *row, const TriggerData *trigdata, bool final, Datum *values, bool *isnull)
 {
 	TupleTableSlot *slot = trigdata->tg_trigslot;
 
-	if (likely(TTS_IS_VIRTUAL(slot) && table->last_trigger == trigdata->tg_trigger->tgoid))
+	if (likely(TTS_IS_VIRTUAL(slot) && final))
 	{
 		row->values = slot->tts_values;
 		row->isnull = slot->tts_isnull;
@@ -203,6 +204,12 @@ keep(BookRow *row, const LedgerContext *ctx, TimestampTz now)
 		SET(row, attempt, Int16GetDatum(1));
 	if (row->isnull[COL_recorded_at])
 		SET(row, recorded_at, TimestampTzGetDatum(now));
+	else if (unlikely(TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(row->values[COL_recorded_at]))))
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("recorded_at must be finite"),
+				 errdetail("Limits and statements go by when a row was booked."),
+				 errhint("Leave it out when it is not known: it is now, then.")));
 	if (row->isnull[COL_invoice_period])
 	{
 		AiuAttribution owner;
@@ -246,6 +253,7 @@ aiu_book(PG_FUNCTION_ARGS)
 	bool		isnull[AIU_LEDGER_NCOLUMNS];
 	BookRow		row;
 	bool		in_slot;
+	bool		final;
 	TimestampTz now;
 	const pg_uuid_t *id;
 	bool		kept;
@@ -258,11 +266,12 @@ aiu_book(PG_FUNCTION_ARGS)
 
 	ctx = aiu_ledger_context();
 	table = check_relation(trigdata->tg_relation, ctx);
+	final = table->last_trigger == trigdata->tg_trigger->tgoid;
 
 	aiu_xact_note_usage();
 	now = GetCurrentTimestamp();
 
-	in_slot = take_row(&row, trigdata, table, values, isnull);
+	in_slot = take_row(&row, trigdata, final, values, isnull);
 	aiu_book_require(&row, COL_id);
 	aiu_book_require(&row, COL_api_key);
 	aiu_book_require(&row, COL_provider);
@@ -283,7 +292,7 @@ aiu_book(PG_FUNCTION_ARGS)
 		book(&row, ctx, now);
 	else
 		keep(&row, ctx, now);
-	aiu_ledger_ask_limits(row.values, row.isnull, ctx, kept, row.hold);
+	aiu_ledger_ask_limits(row.values, row.isnull, ctx, kept, final, row.hold);
 
 	SET(&row, txid, Int64GetDatum(ctx->incarnation_bits |
 								  (int64) U64FromFullTransactionId(GetTopFullTransactionId())));

@@ -129,7 +129,7 @@ mode_of(const Datum *values, const bool *isnull, const LedgerContext *ctx, const
  * kept: it was booked elsewhere.
  */
 void
-aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept, AiuHoldStanding hold)
+aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept, bool final, AiuHoldStanding hold)
 {
 	const pg_uuid_t *id = DatumGetUUIDP(values[COL_id]);
 	AiuQuotaFacts facts;
@@ -146,7 +146,7 @@ aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, boo
 	make_facts(values, isnull, ctx, hold, &facts);
 	if (kept && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		facts.exempt = true;
-	state = aiu_quota_before(id, &facts, mode_of(values, isnull, ctx, &facts));
+	state = aiu_quota_before(id, &facts, mode_of(values, isnull, ctx, &facts), final);
 
 	/* of a bulk import it is said already; a replicated row keeps what it was given where it was booked first */
 	if (state == AIU_QUOTA_STATE_NONE || (kept && !facts.exempt))

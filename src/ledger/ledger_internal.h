@@ -54,8 +54,11 @@ extern bool aiu_ledger_id_is_kept(const LedgerContext *ctx, const pg_uuid_t *id)
 /* Does the table have the ledger's columns?  Errors otherwise; remembered, by table. */
 extern void aiu_ledger_check_relation(Relation rel, const LedgerContext *ctx);
 
-/* limits: look, stamp quota_state, leave the charges for the AFTER trigger; may refuse the row */
-extern void aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept,
+/*
+ * limits: look, stamp quota_state, leave the charges for the AFTER trigger; may refuse the row.
+ * final: no trigger that could change the row comes after
+ */
+extern void aiu_ledger_ask_limits(Datum *values, bool *isnull, const LedgerContext *ctx, bool kept, bool final,
 								  AiuHoldStanding hold);
 
 /* the hold that a row names, if it does (AIU_HOLD_FORGED: or none) */

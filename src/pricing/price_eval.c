@@ -41,6 +41,7 @@ static bool total_missing(const AiuRuleUnit *ru, const AiuUnitSet *used);
 static int128 largest_part(const AiuRuleUnit *ru, const AiuUsage *usage);
 static const AiuRate *choose_rate(const AiuRuleUnit *ru, const int128 *quantity, const AiuTier **tier);
 static bool money(const AiuRate *rate, int128 quantity, int128 *result);
+static const char *lasting_name(const AiuRuleUnit *ru, const AiuUsage *usage);
 
 /* ---------- helpers ---------- */
 
@@ -168,6 +169,24 @@ money(const AiuRate *rate, int128 quantity, int128 *result)
 		}
 	}
 	return aiu_muldiv_half_even(quantity, rate->micro_num, rate->micro_den, result);
+}
+
+/* The unit's name where it outlives the cache: the rule's goes with that, as early as at the next call. */
+static const char *
+lasting_name(const AiuRuleUnit *ru, const AiuUsage *usage)
+{
+	AiuUsageIter it;
+	AiuUsageItem item;
+
+	if (likely(ru->unit != 0))
+		return aiu_unit_get(ru->unit)->name;
+	aiu_usage_iter_init(&it, usage);
+	while (aiu_usage_iter_next(&it, &item))
+	{
+		if (item.unit == 0 && item.namelen == ru->namelen && memcmp(item.name, ru->name, ru->namelen) == 0)
+			return item.name;
+	}
+	return ru->name;			/* not reached: of custom units only those that were used are billed */
 }
 
 /* ---------- evaluation ---------- */
@@ -314,7 +333,7 @@ evaluate(const AiuRule *rule, const AiuUsage *usage, AiuPriceResult *result, Aiu
 			result->cost > AIU_AMOUNT_MAX)
 			return unit_at_fault(result, AIU_UNPRICED_OVERFLOW, ru->unit, ru->name, ru->namelen);
 		component->unit = ru->unit;
-		component->name = ru->name;
+		component->name = lasting_name(ru, usage);
 		component->namelen = ru->namelen;
 		if (detail != NULL)
 		{

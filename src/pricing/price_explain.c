@@ -208,11 +208,15 @@ compare_components(const void *a, const void *b, void *arg)
 	const AiuPriceResult *result = arg;
 	const AiuCostItem *ca = &result->components[*(const int *) a];
 	const AiuCostItem *cb = &result->components[*(const int *) b];
+	int			cmp;
 
 	/* registry order, custom units last */
 	if (ca->unit != cb->unit)
 		return (ca->unit == 0 ? AIU_UNIT_MAX : ca->unit) - (cb->unit == 0 ? AIU_UNIT_MAX : cb->unit);
-	return strcmp(ca->name, cb->name);
+	if (ca->unit != 0)
+		return 0;
+	cmp = memcmp(ca->name, cb->name, Min(ca->namelen, cb->namelen));
+	return cmp != 0 ? cmp : ca->namelen - cb->namelen;
 }
 
 static void

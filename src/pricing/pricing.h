@@ -71,7 +71,7 @@ typedef struct AiuPriceResult
 /*
  * Price one usage.  Never throws for an unpriced usage; may throw when the
  * books cannot be read.  Allocates nothing that outlives the call but cache
- * entries.  AiuCostItem names point into the request's usage.
+ * entries.  AiuCostItem names of custom units point into the request's usage.
  */
 extern void aiu_price(const AiuPriceRequest *req, AiuPriceResult *result);
 

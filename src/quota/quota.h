@@ -99,9 +99,10 @@ extern void aiu_quota_facts_init(AiuQuotaFacts *facts, const AiuLabel *api_key, 
 
 /*
  * BEFORE ROW: read the counters, reserve nothing (ON CONFLICT may drop the
- * row).  Refuses what certainly does not fit; leaves the charges for AFTER.
+ * row).  Refuses what certainly does not fit.  final: nobody changes the row any
+ * more, so its charges are left for AFTER.
  */
-extern AiuQuotaState aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode);
+extern AiuQuotaState aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode, bool final);
 
 /*
  * AFTER ROW: reserve, or refuse.  The first takes what BEFORE left for a row

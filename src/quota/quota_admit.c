@@ -264,8 +264,6 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 	refuse_in_recovery();
 
 	ncharges = aiu_quota_charges(facts, charges);
-	if (refuse_uncheckable(verdict, charges, ncharges, facts))
-		return;
 	if (unlikely(aiu_quota_table == NULL))
 	{
 		if (ncharges > 0)
@@ -273,6 +271,8 @@ aiu_quota_admit(const AiuQuotaFacts *facts, const AiuHoldRequest *request, pg_uu
 		aiu_hold_make_id(&facts->dims[AIU_DIM_API_KEY], request->expires_at, id);
 		return;
 	}
+	if (refuse_uncheckable(verdict, charges, ncharges, facts))
+		return;
 
 	(void) aiu_hold_load_books(true);
 	aiu_hold_make_id(&facts->dims[AIU_DIM_API_KEY], request->expires_at, id);
@@ -379,6 +379,9 @@ aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldR
 				memcmp(resolved[i].subject, hold.charges[c].subject, sizeof(resolved[i].subject)) != 0)
 				continue;
 			charges[c] = resolved[i];
+			/* its room is where it was admitted, also when that period has been closed since */
+			if (!resolved[i].def->sliding)
+				charges[c].window = hold.charges[c].window;
 			charges[c].counter = -1;
 			amounts[c] = Max(resolved[i].amount - hold.charges[c].total, 0);
 			charges[c].amount = amounts[c];
@@ -399,11 +402,8 @@ aiu_quota_extend(const pg_uuid_t *id, const AiuQuotaFacts *facts, const AiuHoldR
 
 	if (result == AIU_REFUSED)
 	{
-		StringInfoData subject;
-
-		initStringInfo(&subject);
-		aiu_quota_subject_text(&charges[refusal.index], facts, &subject);
-		refuse(verdict, &charges[refusal.index], facts, subject.data, &refusal);
+		refuse(verdict, &charges[refusal.index], facts,
+			   aiu_quota_subject_name(&words, charges, n, refusal.index), &refusal);
 		return;
 	}
 	if (result != AIU_RESERVED)

@@ -131,8 +131,11 @@ extern void aiu_quota_shmem_init(void);
 extern Size aiu_quota_memory_size(void);
 /* The counter of a charge, made when there is none; NULL: all are in use.  No lock is held afterwards. */
 extern AiuCounter *aiu_counter_find(AiuCharge *charge);
-/* Is this, of which a lock is held, still the charge's counter? */
-extern bool aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge);
+/*
+ * Is this, of which a lock is held, still the charge's counter?  books:
+ * aiu_catalog_usage_record(), asked before, for it may look into catalogues.
+ */
+extern bool aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge, Oid books);
 /* What open holds have of a counter, by its key; false: it is not loaded. */
 extern bool aiu_counter_held(int32 quota, const uint64 subject[2], int64 window, int128 *held);
 extern void aiu_quota_raise_boundary(void);
@@ -301,6 +304,8 @@ extern void aiu_quota_alert(const AiuCharge *charge, const AiuCrossing *crossing
 
 /* A subject as the uuid that the books know it by. */
 extern void aiu_quota_subject_uuid(const uint64 subject[2], pg_uuid_t *uuid);
+/* Has this transaction written denials? */
+extern bool aiu_quota_flushing(void);
 /* The transaction has ended: denials that it wrote are taken off. */
 extern void aiu_quota_end_flush(bool commit);
 

@@ -175,10 +175,11 @@ int32
 aiu_hold_find(const pg_uuid_t *id, AiuHold *copy)
 {
 	LWLock	   *lock = partition_lock(hash_id(id));
+	Oid			books = aiu_catalog_usage_record();
 	int32		index;
 
 	LWLockAcquire(lock, LW_SHARED);
-	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	index = search_chain(id, MyDatabaseId, books);
 	if (index >= 0)
 		memcpy(copy, &aiu_holds[index], sizeof(AiuHold));
 	LWLockRelease(lock);
@@ -330,11 +331,12 @@ aiu_hold_try_claim(const pg_uuid_t *id, VirtualTransactionId claimant, VirtualTr
 				   TimestampTz now, AiuHold *copy, AiuHoldClaim *result)
 {
 	LWLock	   *lock = partition_lock(hash_id(id));
+	Oid			books = aiu_catalog_usage_record();
 	int32		index;
 
 	*result = AIU_CLAIM_NONE;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	index = search_chain(id, MyDatabaseId, books);
 	if (index >= 0)
 	{
 		AiuHold    *hold = &aiu_holds[index];
@@ -397,13 +399,14 @@ bool
 aiu_hold_closed_here(const pg_uuid_t *id)
 {
 	LWLock	   *lock = partition_lock(hash_id(id));
+	Oid			books = aiu_catalog_usage_record();
 	VirtualTransactionId mine;
 	bool		closing;
 	int32		index;
 
 	GET_VXID_FROM_PGPROC(mine, *MyProc);
 	LWLockAcquire(lock, LW_SHARED);
-	index = search_chain(id, MyDatabaseId, aiu_catalog_usage_record());
+	index = search_chain(id, MyDatabaseId, books);
 	closing = index >= 0 && aiu_holds[index].closing && VirtualTransactionIdEquals(aiu_holds[index].claimant, mine);
 	LWLockRelease(lock);
 	return closing;

@@ -24,6 +24,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "common/catalog.h"
 #include "common/guc.h"
 #include "quota/quota_hold_internal.h"
 
@@ -194,6 +195,7 @@ AiuLoadResult
 aiu_counter_load(AiuCounter *counter, const AiuCharge *charge)
 {
 	TimestampTz deadline = GetCurrentTimestamp() + (int64) aiu_quota_load_timeout * 1000;
+	Oid			books = aiu_catalog_usage_record();
 	AiuLoadResult result;
 
 	/* what is read now would be stale after the promotion */
@@ -213,7 +215,7 @@ aiu_counter_load(AiuCounter *counter, const AiuCharge *charge)
 		long		left;
 
 		LWLockAcquire(&counter->lock, LW_EXCLUSIVE);
-		gone = !aiu_counter_matches(counter, charge);
+		gone = !aiu_counter_matches(counter, charge, books);
 		state = counter->state;
 		if (!gone && state == AIU_COUNTER_EMPTY)
 		{

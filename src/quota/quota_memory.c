@@ -268,6 +268,12 @@ aiu_quota_memory(PG_FUNCTION_ARGS)
 static AiuDenial *flushed = NULL;	/* copies, of this transaction; in TopMemoryContext */
 static int	nflushed = 0;
 
+bool
+aiu_quota_flushing(void)
+{
+	return nflushed > 0;
+}
+
 void
 aiu_quota_end_flush(bool commit)
 {

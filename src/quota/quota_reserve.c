@@ -21,6 +21,7 @@
 
 #include "utils/timestamp.h"
 
+#include "common/catalog.h"
 #include "quota/quota_hold_internal.h"
 #include "types/exact.h"
 
@@ -128,9 +129,10 @@ static TimestampTz
 ring_room_at(const AiuCounter *counter, const AiuCharge *charge, int64 bucket, int128 missing)
 {
 	int64		sub = charge->def->sub_usec;
+	int64		head = counter->ring_head;	/* once: without the lock it may change meanwhile */
 	int64		b;
 
-	for (b = Max(counter->ring_head, bucket) - AIU_QUOTA_RING; b < counter->ring_head; b++)
+	for (b = Max(head, bucket) - AIU_QUOTA_RING; b < head; b++)
 	{
 		missing -= counter->ring[aiu_ring_slot(b)];
 		if (missing <= 0)
@@ -162,6 +164,7 @@ bool
 aiu_quota_look(const AiuCharge *charge, int128 limit, AiuRefusal *seen)
 {
 	AiuCounter *counter = &aiu_quota_counters[charge->counter];
+	Oid			books = aiu_catalog_usage_record();
 	bool		ready;
 	int			i;
 
@@ -170,7 +173,7 @@ aiu_quota_look(const AiuCharge *charge, int128 limit, AiuRefusal *seen)
 		uint32		version = pg_atomic_read_u32(&counter->version);
 
 		pg_read_barrier();
-		ready = counter->state == AIU_COUNTER_READY && aiu_counter_matches(counter, charge);
+		ready = counter->state == AIU_COUNTER_READY && aiu_counter_matches(counter, charge, books);
 		if (ready)
 			read_numbers(counter, charge, limit, seen);
 		pg_read_barrier();
@@ -179,7 +182,7 @@ aiu_quota_look(const AiuCharge *charge, int128 limit, AiuRefusal *seen)
 	}
 
 	LWLockAcquire(&counter->lock, LW_SHARED);
-	ready = counter->state == AIU_COUNTER_READY && aiu_counter_matches(counter, charge);
+	ready = counter->state == AIU_COUNTER_READY && aiu_counter_matches(counter, charge, books);
 	if (ready)
 		read_numbers(counter, charge, limit, seen);
 	LWLockRelease(&counter->lock);
@@ -316,7 +319,7 @@ ring_is_ahead(const AiuCounter *counter, const AiuCharge *charge)
 
 /* Do all fit?  Locked. */
 static AiuReserveResult
-check_all(const AiuCharge *charges, const uint8 *order, int n, const int128 *limits, AiuQuotaMode mode,
+check_all(const AiuCharge *charges, const uint8 *order, int n, Oid books, const int128 *limits, AiuQuotaMode mode,
 		  AiuRefusal *refusal)
 {
 	AiuReserveResult result = AIU_RESERVED;
@@ -328,7 +331,7 @@ check_all(const AiuCharge *charges, const uint8 *order, int n, const int128 *lim
 		const AiuCharge *charge = &charges[order[k]];
 		AiuCounter *counter = &aiu_quota_counters[charge->counter];
 
-		if (unlikely(counter->state != AIU_COUNTER_READY || !aiu_counter_matches(counter, charge)))
+		if (unlikely(counter->state != AIU_COUNTER_READY || !aiu_counter_matches(counter, charge, books)))
 			return AIU_NOT_READY;
 	}
 
@@ -368,6 +371,7 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 				  AiuRefusal *refusal, AiuCrossing *crossings, int *ncrossings)
 {
 	AiuReserveResult result;
+	Oid			books = aiu_catalog_usage_record();
 	uint8		order[AIU_QUOTA_MAX];
 	int			n;
 	int			k;
@@ -376,7 +380,7 @@ aiu_quota_reserve(AiuCharge *charges, int ncharges, const uint8 *places, const i
 	n = lock_counters(charges, ncharges, places, order);
 	if (unlikely(n < 0))
 		return AIU_NOT_READY;
-	result = check_all(charges, order, n, limits, mode, refusal);
+	result = check_all(charges, order, n, books, limits, mode, refusal);
 	if (result != AIU_RESERVED)
 		goto unlock;
 
@@ -424,6 +428,7 @@ AiuReserveResult
 aiu_quota_hold(AiuCharge *charges, int ncharges, const uint8 *places, const int128 *limits,
 			   bool pin, TimestampTz now, AiuRefusal *refusal)
 {
+	Oid			books = aiu_catalog_usage_record();
 	uint8		order[AIU_QUOTA_MAX];
 	int			n = lock_counters(charges, ncharges, places, order);
 	AiuReserveResult result;
@@ -431,7 +436,7 @@ aiu_quota_hold(AiuCharge *charges, int ncharges, const uint8 *places, const int1
 
 	if (unlikely(n < 0))
 		return AIU_NOT_READY;
-	result = check_all(charges, order, n, limits, AIU_QUOTA_CHECK, refusal);
+	result = check_all(charges, order, n, books, limits, AIU_QUOTA_CHECK, refusal);
 	for (k = 0; k < n && result == AIU_RESERVED; k++)
 	{
 		const AiuCharge *charge = &charges[order[k]];

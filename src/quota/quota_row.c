@@ -243,7 +243,7 @@ look(AiuCharge *charge, uint8 where, int128 limit, int128 own, AiuQuotaMode mode
 }
 
 AiuQuotaState
-aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode)
+aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode mode, bool final)
 {
 	AiuCharge	charges[AIU_QUOTA_MAX];
 	int128		limits[AIU_QUOTA_MAX];
@@ -260,7 +260,7 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 
 	if (ncharges == 0)
 	{
-		if (aiu_quota_table != NULL)
+		if (aiu_quota_table != NULL && final)
 			enqueue(id, facts, mode, charges, 0);
 		return AIU_QUOTA_STATE_NONE;
 	}
@@ -316,7 +316,8 @@ aiu_quota_before(const pg_uuid_t *id, const AiuQuotaFacts *facts, AiuQuotaMode m
 		aiu_quota_deny(&charges[refusal.index], &facts->dims[AIU_DIM_API_KEY],
 					   aiu_quota_subject_name(&words, charges, ncharges, refusal.index), &refusal, facts->recorded_at);
 
-	enqueue(id, facts, mode, charges, ncharges);
+	if (likely(final))
+		enqueue(id, facts, mode, charges, ncharges);
 	if (unlikely(facts->late_hold))
 		state = AIU_QUOTA_STATE_UNHELD;
 	return facts->exempt ? AIU_QUOTA_STATE_EXEMPT : state;

@@ -170,7 +170,7 @@ chain(uint32 hash)
 }
 
 bool
-aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge)
+aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge, Oid books)
 {
 	const AiuCounterKey *key = &counter->key;
 
@@ -178,7 +178,7 @@ aiu_counter_matches(const AiuCounter *counter, const AiuCharge *charge)
 		key->subject[0] == charge->subject[0] && key->subject[1] == charge->subject[1] &&
 		key->window == (charge->def->sliding ? 0 : charge->window) &&
 		key->quota == charge->def->quota &&
-		key->database == MyDatabaseId && key->books == aiu_catalog_usage_record();
+		key->database == MyDatabaseId && key->books == books;
 }
 
 TimestampTz
@@ -399,7 +399,8 @@ aiu_counter_find(AiuCharge *charge)
 	uint32		hash;
 	int32	   *cached;
 
-	if (charge->counter >= 0 && aiu_counter_matches(&aiu_quota_counters[charge->counter], charge))
+	if (charge->counter >= 0 &&
+		aiu_counter_matches(&aiu_quota_counters[charge->counter], charge, aiu_catalog_usage_record()))
 		return &aiu_quota_counters[charge->counter];
 
 	if (unlikely(cache == NULL))

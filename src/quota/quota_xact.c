@@ -226,10 +226,15 @@ xact_callback(XactEvent event, void *arg)
 						 errmsg("cannot prepare a transaction that has booked usage under limits, or that admitted or released"),
 						 errdetail("A prepared transaction outlives its session; what it has reserved of its limits would not."),
 						 errhint("Book usage in a transaction of its own, with an id that makes a retry harmless (aiusage.event_id()).")));
+			if (aiu_quota_flushing())
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot prepare a transaction that has flushed denials"),
+						 errdetail("They are taken off memory when it commits, by this session."),
+						 errhint("Call aiusage.flush_denials() in a transaction of its own; maintain() does.")));
 			break;
 
 		case XACT_EVENT_PREPARE:
-			aiu_quota_end_flush(false);
 			aiu_quota_forget_rows();
 			break;
 

@@ -335,6 +335,13 @@ const char *
 aiu_unit_name(int code, int *namelen)
 {
 	ENSURE_LATTICE();
+	/* a standby's library may be older than the one that its primary writes with */
+	if (unlikely(code > lengthof(units)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("unit %d is not known to this version of aiusage", code),
+				 errdetail("The library knows %d units; the value was written by a newer one.", (int) lengthof(units)),
+				 errhint("Install the newer release on this server, too, and restart it.")));
 	*namelen = name_length[code];
 	return units[code - 1].name;
 }
