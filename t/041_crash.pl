@@ -70,14 +70,7 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	}
 	elsif ($how eq 'kill -9 of the postmaster')
 	{
-		my $pid = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-		$node->kill9;
-		# It is gone when its parent has heard of it.
-		for (1 .. 6000)
-		{
-			last unless kill 0, $pid;
-			usleep(10_000);
-		}
+		kill_postmaster($node);
 	}
 	else
 	{
@@ -95,7 +88,7 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	}
 	else
 	{
-		$node->start;
+		start_again($node);
 	}
 
 	my @acked = map { acknowledged($_) } @clients;

@@ -88,13 +88,7 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	}
 	elsif ($how eq 'kill -9 of the postmaster')
 	{
-		my $pid = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-		$node->kill9;
-		for (1 .. 6000)
-		{
-			last unless kill 0, $pid;
-			usleep(10_000);
-		}
+		kill_postmaster($node);
 	}
 	else
 	{
@@ -103,13 +97,14 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 		kill 'KILL', $pid;
 	}
 	$client->finish;
-	$node->start if $how ne 'kill -9 of a backend';
+	start_again($node) if $how ne 'kill -9 of a backend';
 	$node->poll_query_until('lab', 'SELECT true') or die "the server did not come back";
 	check($how);
 }
 
 # Until nothing fits any more: as much as there was room for, and no more.
-for (1 .. 20)
+my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+while (time < $deadline)
 {
 	last if $node->safe_psql('lab', q{SELECT try_book('k1', 1)}) eq 'denied';
 	traffic(1)->finish;

@@ -10,8 +10,9 @@ use Cwd qw(abs_path);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(project_dir new_node make_books make_lab book_workload figures figures_differ verify_clean sqlstate_of seeds);
+our @EXPORT = qw(project_dir new_node make_books make_lab book_workload figures figures_differ verify_clean sqlstate_of kill_postmaster start_again seeds);
 
 sub project_dir { return abs_path(dirname(dirname(dirname(__FILE__)))) }
 
@@ -48,6 +49,36 @@ sub seeds
 		note('AIUSAGE_SEED=' . join(',', @seeds));
 	}
 	return @seeds;
+}
+
+# kill -9 of the postmaster, until it is gone: when its parent has heard of it.
+sub kill_postmaster
+{
+	my ($node) = @_;
+	my $pid = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
+
+	$node->kill9;
+	for (1 .. 6000)
+	{
+		last unless kill 0, $pid;
+		usleep(10_000);
+	}
+	return;
+}
+
+# Processes of a killed postmaster notice in their own time; until the last one
+# has, its shared memory is in use and no server starts there.
+sub start_again
+{
+	my ($node) = @_;
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (!$node->start(fail_ok => 1))
+	{
+		die 'the server does not start again' if time > $deadline;
+		usleep(100_000);
+	}
+	return;
 }
 
 # A database with the extension, the books, prices, and the demo's roles and keys.
