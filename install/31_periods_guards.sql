@@ -42,7 +42,7 @@ BEGIN
 	END IF;
 	IF (NEW.time_zone, NEW.unit, NEW.start_day, NEW.start_month) IS DISTINCT FROM (OLD.time_zone, OLD.unit, OLD.start_day, OLD.start_month) THEN
 		-- No row may be stamped by the old calendar once we have looked.
-		LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
+		PERFORM aiusage.owner_lock_ledger(format('change billing calendar "%s"', OLD.name));
 		IF aiusage.owner_calendar_in_use(OLD.calendar) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409',
 				MESSAGE = format('billing calendar "%s" is in use and cannot be changed', OLD.name),
@@ -68,7 +68,7 @@ DECLARE
 	begins timestamptz;
 BEGIN
 	IF TG_OP = 'DELETE' THEN
-		LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
+		PERFORM aiusage.owner_lock_ledger('change the periods of a billing calendar');
 		IF NOT aiusage.owner_calendar_in_use(OLD.calendar) THEN
 			DELETE FROM aiusage.invoice_period AS p WHERE p.calendar = OLD.calendar;
 			RETURN OLD;
@@ -112,7 +112,7 @@ BEGIN
 	begins := NEW.starts_on::timestamp AT TIME ZONE c.time_zone - interval '1 hour';
 	open_ended := NEW.calendar * 100000 + open_ended;
 	IF begins < clock_timestamp() + interval '4 hours' THEN		-- no row is that far ahead
-		LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
+		PERFORM aiusage.owner_lock_ledger('add a billing period');
 		IF EXISTS (SELECT FROM aiusage.usage_record AS u WHERE u.invoice_period = open_ended AND u.occurred_at >= begins) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409',
 				MESSAGE = format('usage of %s or later is booked in the period before it', NEW.starts_on),

@@ -58,7 +58,8 @@ CREATE FUNCTION aiusage.owner_missing_partitions(from_at timestamptz, to_at time
 AS $$
 #variable_conflict use_column
 DECLARE
-	at timestamptz := date_trunc(unit, from_at);
+	-- ids begin with 1970, which is no Monday
+	at timestamptz := greatest(date_trunc(unit, from_at), timestamptz 'epoch');
 	covered timestamptz;
 	-- of what was dropped, ids are refused: a partition there would take them again
 	retained_at timestamptz := (SELECT aiusage.id_time(nullif(b.retained_from, '00000000-0000-0000-0000-000000000000')) FROM aiusage.books AS b);
@@ -127,7 +128,8 @@ BEGIN
 
 	LOOP
 		BEGIN
-			LOCK TABLE aiusage.usage_record IN SHARE UPDATE EXCLUSIVE MODE;
+			-- not its partitions, which a vacuum may be at
+			LOCK TABLE ONLY aiusage.usage_record IN SHARE UPDATE EXCLUSIVE MODE;
 			LOCK TABLE aiusage.usage_record_default IN ACCESS EXCLUSIVE MODE;
 			EXIT;
 		EXCEPTION WHEN lock_not_available THEN
@@ -208,7 +210,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT * INTO range FROM aiusage.owner_missing_partitions(at, at + interval '1 millisecond', unit) AS m WHERE at >= m.lower_at AND at < m.upper_at;
-	IF range.lower_at IS NULL OR range.lower_at < timestamptz '1971-01-01 00:00:00+00' THEN
+	IF range.lower_at IS NULL THEN
 		RETURN NULL;
 	END IF;
 	IF unit <> 'day' AND (SELECT count(*) > most FROM (SELECT FROM aiusage.usage_record_default AS d

@@ -171,26 +171,20 @@ COMMENT ON FUNCTION aiusage.owner_backfill_quota(int, boolean) IS 'Adds what is 
 CREATE FUNCTION aiusage.owner_lock_writers(what text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
-	SET lock_timeout = '500ms'
 AS $$
 DECLARE
-	tries int := 0;
+	tries int := 1;
 BEGIN
-	LOOP
-		BEGIN
-			-- Writers in flight end; those that come after wait, and know what we did.
-			LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
-			RETURN;
-		EXCEPTION WHEN lock_not_available THEN
-			-- Whoever wants to write must not wait behind us for long.
-			tries := tries + 1;
-			IF tries >= 5 THEN
-				RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-					MESSAGE = format('could not %s: usage is being written by a transaction that does not end', what),
-					HINT = 'pg_locks and pg_stat_activity show it. Try again when it has ended.';
-			END IF;
-			PERFORM pg_sleep(0.1);
-		END;
+	-- Writers in flight end; those that come after wait, and know what we did.  None waits behind us for long.
+	WHILE NOT aiusage.owner_try_lock_ledger() LOOP
+		tries := tries + 1;
+		IF tries > 5 THEN
+			RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+				MESSAGE = format('could not %s: usage is being written by a transaction that does not end', what),
+				DETAIL = format('In its way: %s.', aiusage.owner_ledger_holders()),
+				HINT = 'pg_locks and pg_stat_activity show it. Try again when it has ended.';
+		END IF;
+		PERFORM pg_sleep(0.1);
 	END LOOP;
 END
 $$;
@@ -413,15 +407,16 @@ AS $$
 DECLARE
 	pruned bigint;
 	expired bigint;
+	due boolean;
 BEGIN
+	-- At most once an hour: it reads every counter.  Before the requests, as whoever erases a user takes them.
+	PERFORM FROM aiusage.fold_state AS f WHERE f.quotas_pruned_at < clock_timestamp() - interval '1 hour' FOR UPDATE;
+	due := FOUND;
 	UPDATE aiusage.quota_request AS r
 	SET status = 'expired', decided_at = clock_timestamp()
 	WHERE r.status = 'requested' AND r.expires_at <= clock_timestamp();
 	GET DIAGNOSTICS expired = ROW_COUNT;
-
-	-- At most once an hour: it reads every counter.
-	PERFORM FROM aiusage.fold_state AS f WHERE f.quotas_pruned_at < clock_timestamp() - interval '1 hour' FOR UPDATE;
-	IF NOT FOUND THEN
+	IF NOT due THEN
 		RETURN expired;
 	END IF;
 	UPDATE aiusage.fold_state SET quotas_pruned_at = clock_timestamp();
@@ -459,7 +454,13 @@ BEGIN
 	IF cardinality(numbers) = 0 OR cardinality(labels) = 0 THEN
 		RETURN 0;
 	END IF;
+	-- Limits before the fold, as whoever publishes one.
+	LOCK TABLE aiusage.quota IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM FROM aiusage.fold_state FOR UPDATE;
+	-- as they are now that nobody publishes or retires one
+	numbers := ARRAY(SELECT q.quota FROM aiusage.quota AS q
+		WHERE q.status = 'active' AND (dimension = ANY (q.per) OR to_jsonb(q) ->> dimension IS NOT NULL)
+		ORDER BY q.quota);
 	IF NOT (CASE dimension
 		WHEN 'key_class' THEN EXISTS (SELECT FROM aiusage.rollup_dimension AS d WHERE d.api_key = ANY (labels))
 			OR EXISTS (SELECT FROM aiusage.quota_tail AS t WHERE t.api_key = ANY (labels))

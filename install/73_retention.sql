@@ -469,9 +469,11 @@ DECLARE
 BEGIN
 	SELECT * INTO STRICT p FROM aiusage.ledger_partition AS x WHERE x.number = owner_detach_partition.number;
 	IF p.waits_for IS NULL THEN
-		-- A statement of its own, after the sealing was committed.
+		-- A statement of its own, after the sealing was committed.  What works on another database, or cleans up, reads no views of ours.
+		PERFORM pg_stat_clear_snapshot();
 		UPDATE aiusage.ledger_partition AS x
-		SET waits_for = ARRAY(SELECT l.virtualtransaction FROM pg_locks AS l WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid())
+		SET waits_for = ARRAY(SELECT l.virtualtransaction FROM pg_locks AS l WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid()
+			AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = l.pid AND (a.datname <> current_database() OR a.backend_type = 'autovacuum worker')))
 		WHERE x.number = p.number
 		RETURNING * INTO p;
 	END IF;
@@ -480,7 +482,7 @@ BEGIN
 			WHERE l.locktype = 'virtualxid' AND l.virtualtransaction = ANY (p.waits_for));
 	END IF;
 	BEGIN
-		LOCK TABLE aiusage.usage_record IN ACCESS EXCLUSIVE MODE;
+		LOCK TABLE ONLY aiusage.usage_record IN ACCESS EXCLUSIVE MODE;
 		-- A limit that was published since may count of its rows, too; the error gives the lock back.
 		IF EXISTS (SELECT FROM aiusage.quota AS q WHERE q.status = 'active' AND q.quota || ':' || q.epoch <> ALL (p.sealed_limits)) THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409', MESSAGE = 'a limit was published meanwhile',
@@ -499,6 +501,24 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION aiusage.owner_detach_partition(int) IS 'Takes a sealed partition out of the ledger; returns what holds it, or NULL when it is out';
+
+CREATE FUNCTION aiusage.owner_drop_partition(number int) RETURNS text
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '100ms'
+AS $$
+#variable_conflict use_column
+DECLARE
+	name text := (SELECT x.partition FROM aiusage.ledger_partition AS x WHERE x.number = owner_drop_partition.number);
+BEGIN
+	EXECUTE format('DROP TABLE IF EXISTS aiusage.%I', name);
+	UPDATE aiusage.ledger_partition AS x SET state = 'dropped', dropped_at = clock_timestamp(), held_by = NULL WHERE x.number = owner_drop_partition.number;
+	RETURN NULL;
+EXCEPTION WHEN lock_not_available THEN
+	RETURN 'readers: a transaction that reads the partition, such as a dump, goes on for longer than a tenth of a second';
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_drop_partition(int) IS 'Drops a detached partition; returns what holds it, or NULL when it is gone';
 
 CREATE FUNCTION aiusage.enforce_retention(look_again boolean DEFAULT false) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -528,9 +548,10 @@ BEGIN
 	FOR p IN SELECT * FROM aiusage.ledger_partition AS x WHERE x.state IN ('frozen', 'sealed', 'detached') ORDER BY x.lower_at
 	LOOP
 		IF p.state = 'detached' THEN
-			EXECUTE format('DROP TABLE IF EXISTS aiusage.%I', p.partition);
-			UPDATE aiusage.ledger_partition AS x SET state = 'dropped', dropped_at = clock_timestamp(), held_by = NULL WHERE x.number = p.number;
-			RETURN format('%s dropped', p.partition);
+			held := aiusage.owner_drop_partition(p.number);
+			IF held IS NULL THEN
+				RETURN format('%s dropped', p.partition);
+			END IF;
 		ELSIF p.state = 'sealed' THEN
 			held := aiusage.owner_detach_partition(p.number);
 			IF held IS NULL THEN

@@ -55,6 +55,14 @@ SELECT partition::text, lower_at AT TIME ZONE 'UTC' AS lower, upper_at AT TIME Z
 WHERE lower_at BETWEEN '2024-04-01' AND '2024-05-01' ORDER BY lower_at;
 ROLLBACK;
 
+-- ids begin with 1970, within a week: its rows leave DEFAULT too
+BEGIN;
+UPDATE aiusage.setting SET value = '1 week' WHERE name = 'partition_interval';
+INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage) VALUES (aiusage.event_id('part-epoch', '1970-01-01 10:00:00+00'), 'part_key', 'p', 'm', '{"input_tokens": 1}');
+SELECT aiusage.empty_default();
+SELECT lower_at AT TIME ZONE 'UTC' AS lower, upper_at AT TIME ZONE 'UTC' AS upper FROM aiusage.partition_ranges() WHERE lower_at < '1971-01-01';
+ROLLBACK;
+
 \set SHOW_CONTEXT never
 SELECT aiusage.make_partitions('2024-04-01', '2024-03-01');
 SELECT aiusage.make_partitions('2024-04-01', '2064-04-01');
