@@ -135,7 +135,7 @@ AS $$
 			put_retention_class drop_retention_class erase_user request_erasure erase_identifiers user_digest summarize
 			record_step record_verify send_alerts flush_denials prune_runs schedule unschedule', 'EXECUTE', true),
 		('analyst admin approver', 'maintenance storage_step retention_class key_retention retention_status ledger_partition sealed_total', 'SELECT', true),
-		('analyst admin approver', 'status books_status books_pieces maintained_at piece_is_applied module_version storage_version system_identifier schedule_runs
+		('analyst admin approver', 'status books_status books_pieces changed_triggers maintained_at piece_is_applied module_version storage_version system_identifier schedule_runs
 			cron_database', 'EXECUTE', true)
 	)
 	SELECT k.kind, o.object, p.privileges, p.unscoped

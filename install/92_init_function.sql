@@ -13,6 +13,23 @@ END
 $$;
 COMMENT ON FUNCTION aiusage.storage_version() IS 'Shape of the books: the last storage step applied; NULL before aiusage.init()';
 
+CREATE FUNCTION aiusage.changed_triggers() RETURNS TABLE (relation regclass, trigger name, enable text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.tgrelid::regclass, t.tgname, CASE made.mode WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END
+	FROM pg_trigger AS t
+	JOIN pg_class AS c ON c.oid = t.tgrelid
+	JOIN pg_proc AS f ON f.oid = t.tgfoid
+	CROSS JOIN LATERAL (SELECT CASE WHEN t.tgname = 'invalidate_replica' THEN 'R'
+		WHEN f.proname IN ('book', 'charge', 'append_only', 'guard_statement', 'invalidate_caches') THEN 'A' ELSE 'O' END AS mode) AS made
+	WHERE c.relnamespace = 'aiusage'::regnamespace AND f.pronamespace = c.relnamespace AND NOT t.tgisinternal AND t.tgenabled::text <> made.mode
+		-- disabled where there are no limits
+		AND NOT (f.proname = 'charge' AND t.tgenabled = 'D')
+	ORDER BY c.relname, t.tgname
+$$;
+COMMENT ON FUNCTION aiusage.changed_triggers() IS 'Triggers of the books that are disabled, or enabled otherwise than they were made, and how ALTER TABLE enables each again: pg_restore --disable-triggers leaves those that fire ALWAYS, or on a REPLICA, as ordinary ones. aiusage.init() does it';
+
 CREATE FUNCTION aiusage.init(owner regrole DEFAULT NULL)
 	RETURNS TABLE (step text, action text)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -171,6 +188,20 @@ BEGIN
 					HINT = 'Move them to a schema of your own, or drop them, and run SELECT * FROM aiusage.init(); again.';
 			END IF;
 		END;
+	END IF;
+
+	IF NOT fresh THEN
+		action := NULL;
+		FOR piece IN SELECT * FROM aiusage.changed_triggers() LOOP
+			EXECUTE format('ALTER TABLE ONLY %s %s TRIGGER %I', piece.relation,
+				CASE WHEN piece.trigger = 'charge' AND NOT EXISTS (SELECT FROM aiusage.quota AS q WHERE q.status = 'active') THEN 'DISABLE' ELSE piece.enable END,
+				piece.trigger);
+			action := 'enabled again as they were made';
+		END LOOP;
+		IF action IS NOT NULL THEN
+			step := 'triggers';
+			RETURN NEXT;
+		END IF;
 	END IF;
 
 	IF fresh THEN

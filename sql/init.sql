@@ -36,6 +36,20 @@ UPDATE aiusage.storage_step SET checksum = 'other' WHERE name = 'usage_log';
 SELECT regexp_replace(step, 'storage version \d+', 'storage version N') AS step, action FROM aiusage.init();
 ROLLBACK;
 
+-- triggers that a restore, or somebody, has left otherwise than they were made
+BEGIN;
+ALTER TABLE aiusage.usage_record DISABLE TRIGGER ALL;
+ALTER TABLE aiusage.usage_record ENABLE TRIGGER ALL;
+ALTER TABLE aiusage.team DISABLE TRIGGER audit_change;
+ALTER TABLE aiusage.customer ENABLE TRIGGER invalidate_replica;
+SELECT relation, trigger, enable FROM aiusage.changed_triggers() WHERE relation::text !~ '_p\d';
+SELECT severity, regexp_replace(meaning, '\d+', 'N'), action FROM aiusage.status() WHERE check_name = 'books';
+SELECT regexp_replace(step, 'storage version \d+', 'storage version N') AS step, action FROM aiusage.init();
+SELECT count(*) AS changed FROM aiusage.changed_triggers();
+SELECT severity FROM aiusage.status() WHERE check_name = 'books';
+ROLLBACK;
+SELECT count(*) AS changed FROM aiusage.changed_triggers();
+
 \set SHOW_CONTEXT never
 -- books that are newer than the code
 BEGIN;
