@@ -372,6 +372,19 @@ BEGIN
 			MESSAGE = format('unknown filter "%s"', left(stray, 63)),
 			HINT = 'Filters are from, to, api_key, provider, model, customer, workflow, user_id, assignment, unmatched and ids.';
 	END IF;
+	-- What is null or a list would be no filter, or fit nothing.
+	stray := (SELECT min(e.key) FROM jsonb_each(filters) AS e
+		WHERE CASE e.key WHEN 'ids' THEN jsonb_typeof(e.value) <> 'array' OR e.value = '[]'
+				OR EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(e.value) WHEN 'array' THEN e.value END) AS i WHERE jsonb_typeof(i.value) <> 'string')
+			WHEN 'unmatched' THEN jsonb_typeof(e.value) <> 'boolean'
+			ELSE jsonb_typeof(e.value) NOT IN ('string', 'number') OR e.value = '""' END);
+	IF stray IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA422',
+			MESSAGE = format('filter "%s" has no value that it can have', stray),
+			DETAIL = format('It is %s.', left((filters -> stray)::text, 64)),
+			HINT = CASE stray WHEN 'ids' THEN 'It is a list of ids.' WHEN 'unmatched' THEN 'It is true or false.'
+				ELSE 'It is one value; for several, call it for each.' END;
+	END IF;
 	IF NOT EXISTS (SELECT FROM aiusage.key_assignment AS a WHERE a.assignment = target) THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA404',
 			MESSAGE = format('assignment %s does not exist', coalesce(target::text, 'null')),

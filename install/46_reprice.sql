@@ -319,6 +319,9 @@ BEGIN
 			HINT = 'For example {"from": "2026-11-01", "to": "2026-12-01"}.';
 	END IF;
 	PERFORM aiusage.owner_reprice_target(version, false);
+	-- Times as they are meant now and here: who goes on with the job may be in another time zone, or another day.
+	all_filters := all_filters || coalesce((SELECT jsonb_object_agg(f.key, (f.value #>> '{}')::timestamptz)
+		FROM jsonb_each(all_filters) AS f WHERE f.key IN ('from', 'to')), '{}');
 	-- Between which times it will read, for whoever watches.
 	from_at := coalesce((all_filters ->> 'from')::timestamptz,
 		(SELECT aiusage.id_time(u.id) FROM aiusage.usage_record AS u ORDER BY u.id LIMIT 1), now());

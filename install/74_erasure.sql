@@ -123,7 +123,8 @@ BEGIN
 	-- One at a time; and no partition is sealed meanwhile.
 	PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.erase', 0));
 	PERFORM pg_advisory_xact_lock_shared(hashtextextended('aiusage.make_partitions', 0));
-	-- Before the fold: closing a period takes the two in this order, too.
+	-- Limits, the ledger, the fold: publishing a limit and closing a period take two of them each, in this order.
+	LOCK TABLE aiusage.quota IN SHARE ROW EXCLUSIVE MODE;
 	LOCK TABLE aiusage.usage_record IN ROW EXCLUSIVE MODE;
 END
 $$;
@@ -180,14 +181,14 @@ AS $$
 	SELECT CASE WHEN entry IS NULL THEN NULL ELSE (
 		SELECT coalesce(jsonb_object_agg(e.key, CASE
 			WHEN e.key = 'user_id' AND e.value = to_jsonb(who) THEN '"(erased)"'
-			WHEN e.key = 'labels' AND jsonb_typeof(e.value) = 'array'
+			WHEN e.key IN ('labels', 'user_id') AND jsonb_typeof(e.value) = 'array'
 				THEN (SELECT coalesce(jsonb_agg(CASE WHEN l.value = to_jsonb(who) THEN '"(erased)"' ELSE l.value END ORDER BY l.n), '[]')
 					FROM jsonb_array_elements(e.value) WITH ORDINALITY AS l (value, n))
 			WHEN e.key IN ('filters', 'parameters', 'labels') AND jsonb_typeof(e.value) = 'object' THEN aiusage.redacted(e.value, who)
 			ELSE e.value END), '{}')
 		FROM jsonb_each(entry) AS e) END
 $$;
-COMMENT ON FUNCTION aiusage.redacted(jsonb, text) IS 'A row as JSON with a user''s id replaced by (erased) where rows name users: user_id, labels, and these in filters and parameters';
+COMMENT ON FUNCTION aiusage.redacted(jsonb, text) IS 'A row as JSON with a user''s id replaced by (erased) where rows name users: user_id and labels, also in lists, and these in filters and parameters';
 
 CREATE FUNCTION aiusage.only_redacted(before jsonb, after jsonb) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -198,7 +199,7 @@ AS $$
 				OR b.key = 'user_id' AND a.value = '"(erased)"' AND jsonb_typeof(b.value) = 'string'
 				OR b.key IN ('subject_text', 'detail') AND jsonb_typeof(b.value) = 'string' AND a.value #>> '{}' LIKE '%(erased)%'
 				OR b.key = 'subject' AND a.value = 'null'
-				OR b.key = 'labels' AND jsonb_typeof(b.value) = 'array' AND jsonb_array_length(b.value) = jsonb_array_length(a.value)
+				OR b.key IN ('labels', 'user_id') AND jsonb_typeof(b.value) = 'array' AND jsonb_array_length(b.value) = jsonb_array_length(a.value)
 					AND (SELECT bool_and(x.value = y.value OR y.value = '"(erased)"')
 						FROM jsonb_array_elements(b.value) WITH ORDINALITY AS x (value, n) JOIN jsonb_array_elements(a.value) WITH ORDINALITY AS y (value, n) USING (n))
 				OR b.key IN ('filters', 'parameters', 'labels') AND jsonb_typeof(b.value) = 'object' AND aiusage.only_redacted(b.value, a.value))
@@ -285,6 +286,7 @@ AS $$
 DECLARE
 	who text := owner_request_erasure.user_id;
 	limit_name text;
+	job_number bigint;
 	number bigint;
 BEGIN
 	IF coalesce(who, '') = '' OR octet_length(who) > 256 THEN
@@ -306,6 +308,13 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'UA409',
 			MESSAGE = format('limit "%s" is about this user', limit_name),
 			HINT = 'Retire it with aiusage.retire_quota() first.';
+	END IF;
+	-- Its filters could not be told from others any more, and would name the user for ever.
+	job_number := (SELECT min(j.job) FROM aiusage.reprice_job AS j WHERE j.status = 'open' AND aiusage.redacted(j.filters, who) <> j.filters);
+	IF job_number IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'UA409',
+			MESSAGE = format('reprice job %s is about this user', job_number),
+			HINT = format('End it first: CALL aiusage.run_reprice(%1$s), or SELECT aiusage.cancel_reprice(%1$s).', job_number);
 	END IF;
 	PERFORM pg_advisory_xact_lock(hashtextextended('aiusage.erase', 0));
 	number := (SELECT min(e.erasure) FROM aiusage.erasure AS e WHERE e.user_id = who AND e.status = 'open');
@@ -374,7 +383,7 @@ CREATE FUNCTION aiusage.erase_user(user_id text, reason text, ticket text DEFAUL
 	RETURNS TABLE (what text, erased bigint)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.erase_user(text, text, text) IS 'Takes a person out of the books: the identifiers (user, request, trace, operation and job ids, origin, tags) of the ledger rows that name the user, holds, counters, events, overrides and requests of limits, parameters of corrections, and entries of the audit log. Money, counts and owners stay; counters of limits by user go on as (erased). Of the user a keyed digest is kept (aiusage.user_digest()). One row a kind of thing. Again it erases what has come since. One transaction, in which folds wait: aiusage.request_erasure() is for large ledgers. UA422: no reason, or one that names the user; UA409: an active limit is about the user, above READ COMMITTED, or in a transaction that has booked usage; 55P03: usage is being written for too long';
+COMMENT ON FUNCTION aiusage.erase_user(text, text, text) IS 'Takes a person out of the books: the identifiers (user, request, trace, operation and job ids, origin, tags) of the ledger rows that name the user, holds, counters, events, overrides and requests of limits, parameters of corrections, and entries of the audit log. Money, counts and owners stay; counters of limits by user go on as (erased). Of the user a keyed digest is kept (aiusage.user_digest()). One row a kind of thing. Again it erases what has come since. One transaction, in which folds wait: aiusage.request_erasure() is for large ledgers. UA422: no reason, or one that names the user; UA409: an active limit, or an open reprice job, is about the user, above READ COMMITTED, or in a transaction that has booked usage; 55P03: usage is being written for too long';
 
 CREATE FUNCTION aiusage.owner_erase_user(user_id text, reason text, ticket text)
 	RETURNS TABLE (what text, erased bigint)

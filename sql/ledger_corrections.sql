@@ -92,6 +92,13 @@ SELECT aiusage.reattribute('{"workflow": "corr-flow"}', -1, 'x', NULL, false);
 \echo :LAST_ERROR_SQLSTATE
 SELECT aiusage.reattribute('{"ids": ["x"]}', :other, 'x', NULL, false);
 \echo :LAST_ERROR_SQLSTATE
+-- null is no filter, and a list fits nothing: neither is taken for one
+SELECT aiusage.reattribute('{"api_key": null}', :other, 'x', NULL, false);
+SELECT aiusage.reattribute('{"workflow": "corr-flow", "api_key": ["corr_key", "corr_other"]}', :other, 'x', NULL, false);
+SELECT aiusage.reattribute('{"user_id": ""}', :other, 'x', NULL, false);
+SELECT aiusage.reattribute('{"unmatched": "yes"}', :other, 'x', NULL, false);
+SELECT aiusage.reattribute('{"ids": []}', :other, 'x', NULL, false);
+SELECT aiusage.reattribute('{"ids": [null]}', :other, 'x', NULL, false);
 
 -- after the period is closed, a correction is booked today, in the open period
 INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, workflow)

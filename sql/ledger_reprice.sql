@@ -218,6 +218,12 @@ SELECT status, rows_adjusted FROM aiusage.reprice_step(:job2, 1);
 SELECT aiusage.cancel_reprice(:job2) AS cancelled;
 CALL aiusage.run_reprice(:job2);
 RESET client_min_messages;
+-- days of a job are those of who entered it, wherever it is done
+SET timezone = 'America/New_York';
+SELECT aiusage.start_reprice('{"workflow": "rp-flow", "from": "2026-04-11", "to": "2026-04-12"}', :v1, 'a day', NULL) AS day \gset
+SET timezone = 'UTC';
+SELECT (filters ->> 'from')::timestamptz AS from_at, (filters ->> 'to')::timestamptz AS to_at FROM aiusage.reprice_job WHERE job = :day;
+SELECT aiusage.cancel_reprice(:day) AS cancelled;
 -- what is left is found by the next
 SELECT sum(changed) AS changed FROM aiusage.reprice('{"workflow": "rp-flow", "model": "m1"}', NULL, 'the rest', NULL, false);
 SELECT pg_temp.differs(3, 0.3, 8) AS differs;

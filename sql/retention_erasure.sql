@@ -61,6 +61,14 @@ SELECT * FROM aiusage.erase_user('zoë', 'zoë asked for it');
 SELECT * FROM aiusage.erase_user('', 'request');
 SELECT * FROM aiusage.erase_user('zoë', 'request of 2026-11-20', 'GDPR-17');
 SELECT aiusage.retire_quota('of one') > 0 AS retired;
+-- Jobs name users, alone and in lists: one that is done is erased with them, one that is open is ended first
+SELECT max(version) AS version FROM aiusage.price_version WHERE book = 'list' AND status = 'published' \gset
+SELECT aiusage.start_reprice('{"user_id": ["bob", "zoë"], "to": "2020-01-01Z"}', :version, 'a list', NULL) AS done \gset
+CALL aiusage.run_reprice(:done);
+SELECT aiusage.start_reprice('{"user_id": "zoë"}', :version, 'one', NULL) AS open \gset
+SELECT aiusage.erase_user('zoë', 'asked for it') IS NULL AS erased;
+SELECT aiusage.request_erasure('zoë', 'asked for it') IS NULL AS erased;
+SELECT aiusage.cancel_reprice(:open) IS NOT NULL AS cancelled;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM aiusage.erase_user('zoë', 'request of 2026-11-20', 'GDPR-17');
 ROLLBACK;
