@@ -34,6 +34,14 @@ BEGIN
 				DETAIL = format('It has %s bytes; a label has at most 256.', octet_length(label.value)),
 				HINT = 'Use a short label, and keep descriptions elsewhere.';
 		END IF;
+		-- What reports call usage without one must be nobody's name.
+		IF NOT label.is_other AND TG_TABLE_NAME IN ('team', 'cost_center', 'customer')
+			AND label.value IN ('(unmatched)', '(none)', '(other)', '(erased)') THEN
+			RAISE EXCEPTION USING ERRCODE = 'UA422',
+				MESSAGE = format('"%s" cannot be the id of a %s', label.value, replace(TG_TABLE_NAME, '_', ' ')),
+				DETAIL = 'Views show usage without an owner, or without its name, under it.',
+				HINT = 'Choose another id; the name may be anything.';
+		END IF;
 		kind := aiusage.looks_like_secret(label.value);
 		IF kind IS NOT NULL THEN
 			-- The value itself must not reach the log.
@@ -49,7 +57,7 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION aiusage.check_labels() IS 'Trigger: refuses empty texts, texts longer than 256 bytes and texts that look like a secret (UA422)';
+COMMENT ON FUNCTION aiusage.check_labels() IS 'Trigger: refuses empty texts, texts longer than 256 bytes and texts that look like a secret, and ids of teams, cost centers and customers that stand for none, such as (unmatched) (UA422)';
 
 CREATE FUNCTION aiusage.guard_assignment() RETURNS trigger
 	LANGUAGE plpgsql

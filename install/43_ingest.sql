@@ -87,7 +87,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS THEN
 		-- Not a row's fault: the client retries the whole call.
-		IF substr(SQLSTATE, 1, 2) IN ('25', '40', '53', '54', '55', '57', '58', 'XX', 'F0') OR SQLSTATE = '42501' THEN
+		IF substr(SQLSTATE, 1, 2) IN ('25', '40', '42', '53', '54', '55', '57', '58', 'XX', 'F0') THEN
 			RAISE;
 		END IF;
 		IF size = 1 THEN

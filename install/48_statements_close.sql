@@ -14,7 +14,7 @@ CREATE FUNCTION aiusage.period_findings(period int)
 	RETURNS TABLE (finding text, records bigint, amount numeric, currency text, detail text, hint text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
-COMMENT ON FUNCTION aiusage.period_findings(int) IS 'What should be settled before an invoice period is closed, and is listed when close_period() refuses: grace (not over), unmatched, unpriced and estimated usage, contracts that are not booked, holds that are open, rows that are not folded. One row a finding and currency; none: ready. records is NULL where only the amount is known, amount and currency are NULL where it is not. Errors: UA404 for an unknown calendar, UA422 for what is no period';
+COMMENT ON FUNCTION aiusage.period_findings(int) IS 'What should be settled before an invoice period is closed, and is listed when close_period() refuses: grace (not over), unmatched, unpriced and estimated usage, usage that is charged and whose charge is not known, contracts that are not booked, holds that are open, rows that are not folded. One row a finding and currency; none: ready. records is NULL where only the amount is known, amount and currency are NULL where it is not. Errors: UA404 for an unknown calendar, UA422 for what is no period';
 
 CREATE FUNCTION aiusage.owner_open_holds(period int)
 	RETURNS TABLE (holds bigint, amount numeric, currency text)
@@ -43,6 +43,7 @@ AS $$
 DECLARE
 	p int := owner_period_findings.period;
 	name text;
+	zone text := (SELECT c.time_zone FROM aiusage.billing_calendar AS c WHERE c.calendar = aiusage.period_calendar(owner_period_findings.period));
 	grace timestamptz;
 	unfolded bigint;
 BEGIN
@@ -87,6 +88,24 @@ BEGIN
 	GROUP BY l.currency
 	HAVING sum(l.estimated_cost) <> 0;
 
+	-- Somebody is to be charged, and the charge book has no price.  Of days on which one applied from the first moment to the last.
+	RETURN QUERY
+	SELECT 'uncharged', sum(u.requests)::bigint, trim_scale(sum(u.cost)), u.currency,
+		'A charge book applied, and has no price for them: they cost this, and nobody is billed.',
+		'Publish the missing prices in the charge book; aiusage.reprice() with that version then books the charges.'
+	FROM (
+		SELECT v.day, v.api_key, v.assignment, v.customer, v.currency, sum(v.requests) AS requests, sum(v.cost) AS cost
+		FROM aiusage.rollup_daily_live AS v
+		WHERE v.invoice_period = p AND v.charge_currency IS NULL
+			AND EXISTS (SELECT FROM aiusage.price_book_assignment AS b WHERE b.purpose = 'charge')
+		GROUP BY 1, 2, 3, 4, 5
+		HAVING sum(v.requests) > 0
+	) AS u
+	CROSS JOIN LATERAL aiusage.owner_books_at(u.api_key, u.assignment, u.customer, u.day::timestamp AT TIME ZONE zone) AS f
+	CROSS JOIN LATERAL aiusage.owner_books_at(u.api_key, u.assignment, u.customer, (u.day + 1)::timestamp AT TIME ZONE zone - interval '1 microsecond') AS l
+	WHERE f.charge_book IS NOT NULL AND l.charge_book IS NOT NULL
+	GROUP BY u.currency;
+
 	RETURN QUERY
 	SELECT 'held', h.holds, h.amount, h.currency,
 		'Requests are under way whose usage may still belong to the period.',
@@ -124,34 +143,62 @@ CREATE FUNCTION aiusage.close_period(period int, reason text DEFAULT NULL, force
 	AS 'MODULE_PATHNAME', 'aiu_call_as_owner';
 COMMENT ON FUNCTION aiusage.close_period(int, text, boolean) IS 'Closes an invoice period that is over, for good, freezes its statements, and returns the period in which usage of its time is billed from now on. Refuses when aiusage.period_findings() has something, unless forced with a reason. Waits up to 10 seconds for transactions that are writing usage. Errors: UA409 when it is not over, closed already or not ready, above READ COMMITTED, or, when teams or customers follow its calendar, in a transaction that has written usage; UA404 for an unknown calendar, UA422 for what is no period or no reason; 55P03 when usage is being written all the time';
 
+-- Once: for half a second, or until an autovacuum that is in the way has been cancelled.
+CREATE FUNCTION aiusage.owner_try_lock_ledger() RETURNS boolean
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '500ms'
+AS $$
+BEGIN
+	FOR try IN 1 .. 2 LOOP
+		BEGIN
+			LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
+			RETURN true;
+		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+			-- The lock given back, whoever waits for it goes on: partitions are being made, for one.
+			-- Of a large partition an autovacuum takes hours.  It gives way, but only to who has waited for deadlock_timeout.
+			EXIT WHEN try = 2 OR NOT EXISTS (SELECT FROM pg_locks AS l
+				WHERE l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid <> pg_backend_pid()
+					AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+					AND l.relation IN (SELECT p.relid FROM pg_partition_tree('aiusage.usage_record') AS p WHERE p.isleaf));
+			PERFORM set_config('lock_timeout', ((SELECT s.setting::int FROM pg_settings AS s WHERE s.name = 'deadlock_timeout') + 500)::text, true);
+		END;
+	END LOOP;
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION aiusage.owner_try_lock_ledger() IS 'Tries to lock the ledger against writers until the end of the transaction, and cancels an autovacuum of it for that; false: a transaction is writing usage. Writers wait for half a second, or for an autovacuum for half a second longer than deadlock_timeout. For the owner of the books only';
+
+CREATE FUNCTION aiusage.owner_ledger_holders() RETURNS text
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(string_agg(h.who, ', ' ORDER BY h.who), 'nobody')
+	FROM (SELECT DISTINCT coalesce(format('process %s', l.pid), 'a prepared transaction') AS who
+		FROM pg_locks AS l
+		WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+			AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+			AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+			AND l.relation IN (SELECT p.relid FROM pg_partition_tree('aiusage.usage_record') AS p)) AS h
+$$;
+COMMENT ON FUNCTION aiusage.owner_ledger_holders() IS 'Who keeps others from locking the ledger against writers just now, for a message; for the owner of the books only';
+
 CREATE FUNCTION aiusage.owner_lock_ledger(what text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	writers text;
 	patience timestamptz := clock_timestamp() + interval '10 seconds';
 BEGIN
 	-- Inserts queue behind whoever waits for this lock: so short tries, with pauses for them.
-	LOOP
-		BEGIN
-			PERFORM set_config('lock_timeout', '500ms', true);
-			LOCK TABLE aiusage.usage_record IN SHARE ROW EXCLUSIVE MODE;
-			PERFORM set_config('lock_timeout', '10s', true);
-			RETURN;
-		EXCEPTION WHEN lock_not_available THEN
-			IF clock_timestamp() > patience THEN
-				writers := (SELECT string_agg(DISTINCT l.pid::text, ', ') FROM pg_locks AS l
-					WHERE l.relation = 'aiusage.usage_record'::regclass AND l.granted AND l.pid <> pg_backend_pid()
-						AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-						AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()));
-				RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-					MESSAGE = format('could not %s: usage is being written', what),
-					DETAIL = format('For 10 seconds some transaction was writing usage. Now: %s.', coalesce('process ' || writers, 'none')),
-					HINT = 'Try again; when it is always the same process, look what it is doing in pg_stat_activity.';
-			END IF;
-			PERFORM pg_sleep(0.2);
-		END;
+	WHILE NOT aiusage.owner_try_lock_ledger() LOOP
+		IF clock_timestamp() > patience THEN
+			RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+				MESSAGE = format('could not %s: usage is being written', what),
+				DETAIL = format('For 10 seconds some transaction was writing usage. Now: %s.', aiusage.owner_ledger_holders()),
+				HINT = 'Try again; when it is always the same process, look what it is doing in pg_stat_activity; prepared transactions are in pg_prepared_xacts.';
+		END IF;
+		PERFORM pg_sleep(0.2);
 	END LOOP;
 END
 $$;
@@ -182,7 +229,6 @@ CREATE FUNCTION aiusage.owner_close_period(period int, reason text, force boolea
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 	SET jit = off
-	-- owner_lock_ledger() sets it; back to the caller's at the end
 	SET lock_timeout = '10s'
 AS $$
 DECLARE

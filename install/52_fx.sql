@@ -93,7 +93,7 @@ BEGIN
 				sum(d.requests)::bigint AS requests, sum(d.unpriced)::bigint AS unpriced, sum(d.cost) AS cost,
 				CASE WHEN d.charge_currency IS NOT NULL THEN sum(d.charge) END AS charge
 			FROM aiusage.usage_daily AS d
-			WHERE d.day >= from_day AND d.day < to_day
+			WHERE d.day >= coalesce(from_day, '-infinity') AND d.day < coalesce(to_day, 'infinity')
 			GROUP BY d.day, d.team, d.cost_center, d.customer, d.currency, d.charge_currency
 		), pair AS MATERIALIZED (
 			SELECT p.currency, p.day, r.rate, r.effective_from, r.source
@@ -110,4 +110,4 @@ BEGIN
 		ORDER BY u.day, u.team, u.cost_center, u.customer, u.currency, u.charge_currency;
 END
 $$;
-COMMENT ON FUNCTION aiusage.usage_in_currency(text, date, date) IS 'usage_daily from a day to before another, cost and charge as they were booked and in a reporting currency, each with the exchange rate of the day, the day that holds from and its source. Exact products, not rounded; NULL: no rate is known (then sums leave it out: look for it). margin: of what is charged. Grain: one row a (day, team, cost_center, customer, currency, charge_currency); the caller sees what the views show. Errors: UA422 no currency';
+COMMENT ON FUNCTION aiusage.usage_in_currency(text, date, date) IS 'usage_daily from a day to before another (NULL: no bound), cost and charge as they were booked and in a reporting currency, each with the exchange rate of the day, the day that holds from and its source. Exact products, not rounded; NULL: no rate is known (then sums leave it out: look for it). margin: of what is charged. Grain: one row a (day, team, cost_center, customer, currency, charge_currency); the caller sees what the views show. Errors: UA422 no currency';

@@ -164,12 +164,22 @@ BEGIN
 			THEN 'Mend the gateway that sends them; aiusage.declare_tag() with the allowed_values that matter, or aiusage.withdraw_tag()' END
 	FROM aiusage.tag_declaration AS d WHERE d.declared_until IS NULL;
 	list := (SELECT s.value FROM aiusage.setting AS s WHERE s.name = 'default_book');
-	n := (SELECT max(v.version) FROM aiusage.price_version AS v WHERE v.book = list AND v.status = 'published' AND v.effective_from <= now());
+	n := (SELECT v.version FROM aiusage.price_version AS v
+		WHERE v.book = list AND v.status = 'published' AND v.effective_from <= now() AND (v.effective_to IS NULL OR v.effective_to > now())
+		ORDER BY v.publication DESC LIMIT 1);
 	RETURN QUERY SELECT 'prices', CASE WHEN n IS NULL THEN 'warning' ELSE 'ok' END,
 		CASE WHEN n IS NULL THEN format('book %s: none', list) ELSE format('book %s, version %s', list, n) END,
 		CASE WHEN n IS NULL THEN 'The default book has no published prices in force: what names no other book is booked unpriced'
 			ELSE 'The newest published version in force of the default book' END,
 		CASE WHEN n IS NULL THEN 'aiusage.import_prices(), for example of aiusage.default_catalogue()' END;
+
+	-- a role that is made again under the name would have what the one before had
+	list := (SELECT string_agg(DISTINCT quote_ident(g.role), ', ') FROM aiusage.access_grant AS g
+		WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = g.role));
+	RETURN QUERY SELECT 'access', CASE WHEN list IS NULL THEN 'ok' ELSE 'warning' END,
+		CASE WHEN list IS NULL THEN 'every grant has its role' ELSE format('grants of roles that there are not: %s', list) END,
+		'Access is granted to names of roles: whoever gets such a name gets what was granted to it, with the next init()',
+		CASE WHEN list IS NOT NULL THEN 'As the owner of the books: DELETE FROM aiusage.access_grant WHERE role = ...; or make the roles, where the books were restored' END;
 
 	-- limits
 	RETURN QUERY SELECT 'counters',
@@ -207,7 +217,7 @@ BEGIN
 			format('%s low, %s used up', count(*) FILTER (WHERE b.low), count(*) FILTER (WHERE b.balance <= 0)),
 			coalesce('Wallets that refuse or soon will: ' || string_agg(b.name, ', ' ORDER BY b.name) FILTER (WHERE b.low OR b.balance <= 0),
 				'Active wallets have credit'),
-			CASE WHEN count(*) FILTER (WHERE b.low OR b.balance <= 0) > 0 THEN 'aiusage.recharge(); SELECT * FROM aiusage.wallet_balance' END
+			CASE WHEN count(*) FILTER (WHERE b.low OR b.balance <= 0) > 0 THEN 'aiusage.request_recharge(), and approve_recharge() by somebody else; SELECT * FROM aiusage.wallet_balance' END
 		FROM aiusage.wallet_balance AS b;
 	END IF;
 
@@ -237,6 +247,7 @@ DECLARE
 	present int := aiusage.storage_version();
 	shipped int := (SELECT max(p.version) FROM aiusage.books_pieces() AS p WHERE p.kind <> 'view');
 	stale bigint;
+	triggers bigint;
 	jobs record;
 	cron_here boolean := EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron');
 	home text;
@@ -258,11 +269,14 @@ BEGIN
 	END IF;
 	stale := (SELECT count(*) FROM aiusage.books_pieces() AS p
 		WHERE NOT aiusage.piece_is_applied(p.kind, p.version, p.name, md5(p.ddl)));
-	RETURN QUERY SELECT 'books', CASE WHEN present > shipped THEN 'error' WHEN stale > 0 THEN 'error' ELSE 'ok' END,
+	triggers := (SELECT count(*) FROM aiusage.changed_triggers());
+	RETURN QUERY SELECT 'books', CASE WHEN present > shipped THEN 'error' WHEN stale > 0 OR triggers > 0 THEN 'error' ELSE 'ok' END,
 		format('storage version %s', present),
 		CASE WHEN present > shipped THEN format('The extension knows versions up to %s', shipped)
-			WHEN stale > 0 THEN format('%s pieces of the books are older than the extension', stale) ELSE 'The books have the extension''s shape' END,
-		CASE WHEN present > shipped THEN 'Install the release that made them, or a later one' WHEN stale > 0 THEN 'SELECT * FROM aiusage.init();' END;
+			WHEN stale > 0 THEN format('%s pieces of the books are older than the extension', stale)
+			WHEN triggers > 0 THEN format('%s triggers of the books are not enabled as they were made (aiusage.changed_triggers()), as after pg_restore --disable-triggers', triggers)
+			ELSE 'The books have the extension''s shape' END,
+		CASE WHEN present > shipped THEN 'Install the release that made them, or a later one' WHEN stale > 0 OR triggers > 0 THEN 'SELECT * FROM aiusage.init();' END;
 	RETURN QUERY SELECT 'server', CASE WHEN pg_is_in_recovery() THEN 'info' ELSE 'ok' END,
 		CASE WHEN pg_is_in_recovery() THEN format('standby, replayed up to %s',
 				coalesce(to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'its start')) ELSE 'primary' END,

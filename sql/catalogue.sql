@@ -103,3 +103,9 @@ SELECT aiusage.module_version() = extversion AS library_is_the_extensions FROM p
 
 -- init() again changes nothing.
 SELECT count(*) AS changed_by_a_second_init FROM aiusage.init() AS i WHERE i.action IN ('created', 'replaced', 'made');
+
+-- What errors, hints and comments tell people to call is there.
+SELECT DISTINCT f.name AS function_that_there_is_not
+FROM (SELECT (regexp_matches(p.prosrc, 'aiusage\.([a-z_0-9]+)\(', 'g'))[1] AS name FROM pg_proc AS p WHERE p.pronamespace = 'aiusage'::regnamespace
+	UNION SELECT (regexp_matches(d.description, 'aiusage\.([a-z_0-9]+)\(', 'g'))[1] FROM pg_description AS d) AS f
+WHERE NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.pronamespace = 'aiusage'::regnamespace AND p.proname = f.name);

@@ -280,6 +280,16 @@ SET ROLE "config ""; DROP TABLE aiusage.team; --"; SELECT teams FROM pg_temp.see
 SELECT aiusage.revoke_access('"config ""; DROP TABLE aiusage.team; --"', 'member') AS revoked;
 DROP ROLE "config ""; DROP TABLE aiusage.team; --";
 
+-- A role that is gone leaves its grants to whoever gets its name: status() says so.
+BEGIN;
+CREATE ROLE "config Gone";
+SELECT aiusage.grant_access('"config Gone"', 'analyst') AS granted;
+SELECT value ~ 'config Gone' AS named FROM aiusage.status() WHERE check_name = 'access';
+DROP OWNED BY "config Gone";
+DROP ROLE "config Gone";
+SELECT severity, value ~ 'config Gone' AS named, action FROM aiusage.status() WHERE check_name = 'access';
+ROLLBACK;
+
 -- When every access is revoked, the roles can go.
 DROP VIEW may;
 DROP VIEW aiusage.config_probe;

@@ -83,7 +83,15 @@ WHERE relation = 'customer' AND old ->> 'customer' LIKE 'config'');%' ORDER BY e
 DELETE FROM aiusage.team WHERE team LIKE 'config'');%';
 DELETE FROM aiusage.cost_center WHERE cost_center LIKE 'config'');%';
 
+-- What views call usage without an owner is nobody's id, but may be a name.
+SELECT aiusage.put_team('(unmatched)');
+SELECT aiusage.put_cost_center('(none)');
+SELECT aiusage.put_customer('(other)', 'Other');
+BEGIN;
+SELECT aiusage.put_team('config-t4', '(none)') AS named;
+ROLLBACK;
 -- The guards hold for plain DML too.
+INSERT INTO aiusage.team (team) VALUES ('(erased)');
 INSERT INTO aiusage.team (team, name) VALUES ('config-t3', 'AKIA' || 'IOSFODNN7EXAMPLE');
 \echo :SQLSTATE
 INSERT INTO aiusage.customer (customer, name) VALUES ('config-c3', repeat('y', 1000));

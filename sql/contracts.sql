@@ -146,7 +146,9 @@ DELETE FROM aiusage.contract_run_line;
 
 -- Closed with them: on the statements of whoever owns the key, and of the customer
 SELECT aiusage.refresh() > 0 AS folded;
-SELECT aiusage.period_label(aiusage.close_period(:may)) AS next;
+-- what is left: the plan has no price for speech
+SELECT f.finding, f.records, f.amount, u.requests, u.cost FROM aiusage.period_findings(:may) AS f, public.used AS u WHERE u.api_key = 'shop' AND u.charge IS NULL;
+SELECT aiusage.period_label(aiusage.close_period(:may, 'speech is free of charge', true)) AS next;
 SELECT entity_kind, entity, provider, model, cost, currency, charge, charge_currency FROM aiusage.statement_lines WHERE provider = 'contract' ORDER BY entity_kind, entity, model;
 SELECT customer, charge, currency FROM aiusage.customer_statements;
 SELECT aiusage.book_contracts(:may, false);

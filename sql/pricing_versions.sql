@@ -202,6 +202,15 @@ UPDATE aiusage.setting SET value = 'pricing_late' WHERE name = 'default_book';
 SELECT aiusage.price_usage('lab', 'm', '{"input_tokens": 1}', '2026-10-01') AS by_default;
 ROLLBACK;
 SELECT aiusage.price_usage('lab', 'm', '{"input_tokens": 1}', '2026-10-01') AS by_default;
+-- status() knows that prices have ended
+BEGIN;
+INSERT INTO aiusage.price_book (book, kind, currency) VALUES ('pricing_ended', 'list', 'USD');
+UPDATE aiusage.setting SET value = 'pricing_ended' WHERE name = 'default_book';
+SELECT pricing_version(11, '2020-01-01', 'ended', '2021-01-01', book => 'pricing_ended');
+SELECT severity, value, meaning FROM aiusage.status() WHERE check_name = 'prices';
+SELECT pricing_version(12, '2020-01-01', 'goes on', book => 'pricing_ended');
+SELECT severity FROM aiusage.status() WHERE check_name = 'prices';
+ROLLBACK;
 -- a memory that is far too small only costs time
 SET aiusage.price_cache_entries = 16;
 SELECT count(*), count(aiusage.price_usage('lab', 'm', '{"input_tokens": 1}', '2026-10-01', endpoint => 'e' || i % 40, book => 'pricing_late')) FROM generate_series(1, 400) AS i;

@@ -35,6 +35,10 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE reported_cost IS NOT DISTINCT FR
 FROM aiusage.usage_in_currency('CHF', '2020-01-01', '2021-01-01') WHERE team LIKE 'fx-%';
 -- the same currency needs no rate
 SELECT DISTINCT currency, cost = reported_cost AS same, cost_rate, cost_rate_from FROM aiusage.usage_in_currency('USD', '2020-01-01', '2021-01-01') WHERE team LIKE 'fx-%' ORDER BY 1;
+-- NULL is no bound
+SELECT count(*) AS rows, count(*) = (SELECT count(*) FROM aiusage.usage_in_currency('CHF', '-infinity', 'infinity') WHERE team LIKE 'fx-%') AS all_of_them
+FROM aiusage.usage_in_currency('CHF', NULL, NULL) WHERE team LIKE 'fx-%';
+SELECT count(*) AS rows FROM aiusage.usage_in_currency('CHF', '2020-03-02', NULL) WHERE team LIKE 'fx-%';
 -- a member reports what it sees
 CREATE ROLE fx_member;
 SELECT aiusage.grant_access('fx_member', 'member', '{"teams": ["fx-b"]}') AS granted;

@@ -94,6 +94,9 @@ $f$;
 SELECT aiusage.period_of(1, '2024-03-15Z') AS march, aiusage.period_of(2, '2024-03-20Z') AS ny_march, aiusage.period_of(1, '2024-02-15Z') AS february,
 	aiusage.period_of(2, '2024-02-20Z') AS ny_february \gset
 SELECT finding, records, amount, currency, detail FROM aiusage.period_findings(:march);
+-- What is charged and has no charge: model n, of keys with a charge book, and nothing of keys without one
+SELECT count(*), trim_scale(sum(u.cost::numeric)) AS cost FROM aiusage.usage_record AS u
+WHERE u.invoice_period = :march AND u.charge IS NULL AND u.cost IS NOT NULL AND u.api_key IN ('k2', 'k4');
 SELECT aiusage.close_period(:march);
 \echo :SQLSTATE
 SELECT aiusage.close_period(:march, NULL, true);
