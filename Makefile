@@ -23,6 +23,8 @@ ISOLATION    = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
 REGRESS_OPTS   = --temp-instance=./tmp_check_regress --temp-config=aiusage.conf --encoding=UTF8
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf --encoding=UTF8
 TAP_TESTS    = 1
+# Those of faults take long and need a debugger: bash tools/test.sh faults
+PROVE_TESTS ?= $(filter-out t/%_fault.pl,$(sort $(wildcard t/*.pl)))
 EXTRA_CLEAN  = tmp_check tmp_check_regress tmp_check_iso output_iso results log install/90_init.sql
 
 PG_CONFIG   ?= pg_config

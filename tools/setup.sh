@@ -4,6 +4,7 @@
 #
 #     sh tools/setup.sh            what the demo needs
 #     sh tools/setup.sh --tests    and what the tests need
+#     sh tools/setup.sh --faults   and what the fault tests need
 #     sh tools/setup.sh --lint     only what tools/lint_c.sh needs
 #     sh tools/setup.sh --bench    and what the benchmarks need
 #
@@ -21,9 +22,11 @@ want_tests=no
 want_node=no
 want_redis=no
 want_lint=no
+want_faults=no
 for arg in "$@"; do
 	case $arg in
 		--tests) want_tests=yes; want_node=yes ;;
+		--faults) want_tests=yes; want_faults=yes ;;
 		--lint) want_lint=yes ;;
 		--bench) want_node=yes; want_redis=yes ;;
 		--no-node) want_node=no ;;
@@ -59,6 +62,11 @@ fi
 # A server whose clock is set: any libfaketime will do.
 if [ $want_tests = yes ] && ! ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
 	missing="$missing libfaketime"
+fi
+# gdb stops a backend where a fault is to happen.
+if [ $want_faults = yes ]; then
+	command -v gdb >/dev/null 2>&1 || missing="$missing gdb"
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1 || missing="$missing pgbouncer"
 fi
 if [ $want_redis = yes ]; then
 	command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"

@@ -3,7 +3,7 @@
 # with sudo:
 #
 #     bash tools/test.sh              everything
-#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo versions upgrade soak
+#     bash tools/test.sh regress tap  only these: lint build regress isolation tap differential demo versions upgrade soak faults
 #
 # Works on a copy of the tree in a temporary directory (initdb refuses root,
 # so root's tests run as user postgres there).  Every suite runs, also when
@@ -16,6 +16,9 @@ suites=${*:-lint regress isolation tap differential demo versions}
 case " $suites " in
 	*" differential "*) sh tools/setup.sh --tests ;;
 	*) sh tools/setup.sh --tests --no-node ;;
+esac
+case " $suites " in
+	*" faults "*) sh tools/setup.sh --faults ;;
 esac
 . tools/lib.sh
 
@@ -226,6 +229,13 @@ fi
 if wants upgrade; then
 	step "PostgreSQL 15 to 17: dump and restore, pg_upgrade"
 	versions_suite upgrade --upgrade 17
+fi
+if wants faults; then
+	step "faults"
+	suite_started=$SECONDS
+	rc=0
+	bash "$copy/tools/faults.sh" "$tmp" || rc=$?
+	count "$(sed 1,2d "$tmp/faults.md" | wc -l)" "$rc" faults
 fi
 
 say ""
