@@ -69,13 +69,11 @@ typedef struct Request
 static AiuLabel
 label_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	AiuLabel	label = {NULL, 0};
+	AiuLabel	label = aiu_label_arg(fcinfo, n);
 	const char *kind;
 
-	if (PG_ARGISNULL(n))
+	if (label.s == NULL)
 		return label;
-	label.s = VARDATA_ANY(PG_GETARG_TEXT_PP(n));
-	label.len = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(n));
 	if (label.len > AIU_LABEL_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),

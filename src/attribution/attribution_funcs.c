@@ -113,21 +113,6 @@ aiu_sql_period_status(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(names[aiu_period_status(PG_GETARG_INT32(0))]));
 }
 
-static AiuLabel
-label_arg(FunctionCallInfo fcinfo, int argno)
-{
-	AiuLabel	label = {NULL, 0};
-
-	if (!PG_ARGISNULL(argno))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(argno);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-	}
-	return label;
-}
-
 /*
  * explain_owner(api_key text, at timestamptz, provider text, model text, endpoint text, customer text,
  *				 OUT status text, OUT assignment bigint, OUT calendar int, OUT period int,
@@ -141,11 +126,11 @@ Datum
 aiu_sql_explain_owner(PG_FUNCTION_ARGS)
 {
 	static const char *const statuses[] = {"unknown", "active", "disabled"};
-	AiuLabel	key = label_arg(fcinfo, 0);
-	AiuLabel	provider = label_arg(fcinfo, 2);
-	AiuLabel	model = label_arg(fcinfo, 3);
-	AiuLabel	endpoint = label_arg(fcinfo, 4);
-	AiuLabel	customer = label_arg(fcinfo, 5);
+	AiuLabel	key = aiu_label_arg(fcinfo, 0);
+	AiuLabel	provider = aiu_label_arg(fcinfo, 2);
+	AiuLabel	model = aiu_label_arg(fcinfo, 3);
+	AiuLabel	endpoint = aiu_label_arg(fcinfo, 4);
+	AiuLabel	customer = aiu_label_arg(fcinfo, 5);
 	TimestampTz at;
 	AiuAttribution a;
 	TupleDesc	tupdesc;
@@ -190,8 +175,8 @@ aiu_sql_explain_owner(PG_FUNCTION_ARGS)
 Datum
 aiu_sql_books_at(PG_FUNCTION_ARGS)
 {
-	AiuLabel	key = label_arg(fcinfo, 0);
-	AiuLabel	customer = label_arg(fcinfo, 2);
+	AiuLabel	key = aiu_label_arg(fcinfo, 0);
+	AiuLabel	customer = aiu_label_arg(fcinfo, 2);
 	const char *cost_book;
 	const char *charge_book;
 	TupleDesc	tupdesc;

@@ -87,18 +87,12 @@ typedef struct KeyEntry
 	KeyInfo    *info;
 } KeyEntry;
 
-static inline bool
-label_equal(AiuLabel a, AiuLabel b)
-{
-	return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
-}
-
 #define SH_PREFIX keytab
 #define SH_ELEMENT_TYPE KeyEntry
 #define SH_KEY_TYPE AiuLabel
 #define SH_KEY key
 #define SH_HASH_KEY(tb, k) hash_bytes((const unsigned char *) (k).s, (k).len)
-#define SH_EQUAL(tb, a, b) label_equal(a, b)
+#define SH_EQUAL(tb, a, b) aiu_label_equal(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, e) (e)->hash
 #define SH_SCOPE static inline

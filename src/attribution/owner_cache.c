@@ -54,18 +54,12 @@ typedef struct CustomerEntry
 	AiuCustomer *customer;
 } CustomerEntry;
 
-static inline bool
-label_equal(AiuLabel a, AiuLabel b)
-{
-	return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
-}
-
 #define SH_PREFIX custtab
 #define SH_ELEMENT_TYPE CustomerEntry
 #define SH_KEY_TYPE AiuLabel
 #define SH_KEY name
 #define SH_HASH_KEY(tb, k) hash_bytes((const unsigned char *) (k).s, (k).len)
-#define SH_EQUAL(tb, a, b) label_equal(a, b)
+#define SH_EQUAL(tb, a, b) aiu_label_equal(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, e) (e)->hash
 #define SH_SCOPE static inline

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * label.c
- *	  Does a text look like a real credential?
+ *	  Labels: from arguments; does one look like a real credential?
  *
- * One pass, one table look-up a character, so that an ordinary label costs
+ * The latter is one pass, one table look-up a character, so that an ordinary label costs
  * a few nanoseconds.  Patterns are the published prefixes of the providers'
  * keys with enough random-looking text behind them; a prefix alone (a model
  * named "sk-learn", a workflow "task-7") is not a secret.
@@ -201,4 +201,29 @@ aiu_looks_like_secret(PG_FUNCTION_ARGS)
 	if (kind == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(kind));
+}
+
+AiuLabel
+aiu_label_of(const char *s)
+{
+	AiuLabel	label;
+
+	label.s = s;
+	label.len = s ? strlen(s) : 0;
+	return label;
+}
+
+AiuLabel
+aiu_label_arg(FunctionCallInfo fcinfo, int n)
+{
+	AiuLabel	label = {NULL, 0};
+
+	if (!PG_ARGISNULL(n))
+	{
+		text	   *t = PG_GETARG_TEXT_PP(n);
+
+		label.s = VARDATA_ANY(t);
+		label.len = VARSIZE_ANY_EXHDR(t);
+	}
+	return label;
 }

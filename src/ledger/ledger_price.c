@@ -19,21 +19,6 @@
 
 AIU_FUNCTION(aiu_price_row);
 
-static AiuLabel
-text_arg(FunctionCallInfo fcinfo, int n)
-{
-	AiuLabel	label = {NULL, 0};
-
-	if (!PG_ARGISNULL(n))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(n);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-	}
-	return label;
-}
-
 /*
  * owner_price_row(version int, book text, provider text, model text, usage aiusage.usage, at timestamptz,
  *				   service_tier text, endpoint text, region text, known_at timestamptz,
@@ -61,14 +46,14 @@ aiu_price_row(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("provider, model, usage and time must not be null")));
 
-	req.book = text_arg(fcinfo, 1);
-	req.provider = text_arg(fcinfo, 2);
-	req.model = text_arg(fcinfo, 3);
+	req.book = aiu_label_arg(fcinfo, 1);
+	req.provider = aiu_label_arg(fcinfo, 2);
+	req.model = aiu_label_arg(fcinfo, 3);
 	req.usage = PG_GETARG_USAGE_P(4);
 	req.at = PG_GETARG_TIMESTAMPTZ(5);
-	req.service_tier = text_arg(fcinfo, 6);
-	req.endpoint = text_arg(fcinfo, 7);
-	req.region = text_arg(fcinfo, 8);
+	req.service_tier = aiu_label_arg(fcinfo, 6);
+	req.endpoint = aiu_label_arg(fcinfo, 7);
+	req.region = aiu_label_arg(fcinfo, 8);
 
 	known_at = PG_ARGISNULL(9) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(9);
 	if (PG_ARGISNULL(0))

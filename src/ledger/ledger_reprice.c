@@ -38,16 +38,6 @@ typedef struct Target
 	int32		version;
 } Target;
 
-static AiuLabel
-book_label(const char *book)
-{
-	AiuLabel	label;
-
-	label.s = book;
-	label.len = book ? strlen(book) : 0;
-	return label;
-}
-
 /*
  * One price of the row in a book (NULL: the default book).  False when the
  * target has nothing to say about it.  anyway: a version of a book that the
@@ -131,21 +121,6 @@ amount_datum(int128 value, AiuCurrency currency)
 	return PointerGetDatum(amount);
 }
 
-static AiuLabel
-text_arg(FunctionCallInfo fcinfo, int n)
-{
-	AiuLabel	label = {NULL, 0};
-
-	if (!PG_ARGISNULL(n))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(n);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-	}
-	return label;
-}
-
 static int
 count_units(const AiuUnitCosts *costs)
 {
@@ -177,8 +152,8 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 	Target		target;
 	AiuPriceRequest req;
 	AiuPriceResult *result = palloc(sizeof(AiuPriceResult));
-	AiuLabel	key = text_arg(fcinfo, 2);
-	AiuLabel	customer = text_arg(fcinfo, 4);
+	AiuLabel	key = aiu_label_arg(fcinfo, 2);
+	AiuLabel	customer = aiu_label_arg(fcinfo, 4);
 	const char *cost_book;
 	const char *charge_book;
 	AiuLabel	list;
@@ -216,18 +191,18 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 	currency = aiu_unit_costs_currency(now);
 	target.kind = PG_GETARG_CHAR(0);
 	target.version = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
-	req.provider = text_arg(fcinfo, 5);
-	req.model = text_arg(fcinfo, 6);
+	req.provider = aiu_label_arg(fcinfo, 5);
+	req.model = aiu_label_arg(fcinfo, 6);
 	req.usage = PG_GETARG_USAGE_P(7);
 	req.at = PG_GETARG_TIMESTAMPTZ(8);
-	req.service_tier = text_arg(fcinfo, 9);
-	req.endpoint = text_arg(fcinfo, 10);
-	req.region = text_arg(fcinfo, 11);
+	req.service_tier = aiu_label_arg(fcinfo, 9);
+	req.endpoint = aiu_label_arg(fcinfo, 10);
+	req.region = aiu_label_arg(fcinfo, 11);
 	aiu_books_at(&key, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), &customer, req.at, &cost_book, &charge_book);
 
 	/* The cost, line by line. */
 	cost_known = target.kind != TARGET_CHARGE &&
-		target_price(&req, book_label(cost_book), &target, true, result);
+		target_price(&req, aiu_label_of(cost_book), &target, true, result);
 	if (cost_known && result->unpriced != AIU_PRICED)
 	{
 		no_price = true;
@@ -277,7 +252,7 @@ aiu_reprice_row(PG_FUNCTION_ARGS)
 
 	/* The charge. */
 	if (charge_book != NULL && !other_currency &&
-		target_price(&req, book_label(charge_book), &target, target.kind == TARGET_CHARGE, result))
+		target_price(&req, aiu_label_of(charge_book), &target, target.kind == TARGET_CHARGE, result))
 	{
 		if (result->unpriced != AIU_PRICED)
 			no_price = no_price || target.kind == TARGET_CHARGE;
@@ -338,8 +313,8 @@ aiu_price_exists(PG_FUNCTION_ARGS)
 {
 	AiuPriceRequest req;
 	AiuPriceResult *result = palloc(sizeof(AiuPriceResult));
-	AiuLabel	key = text_arg(fcinfo, 0);
-	AiuLabel	customer = text_arg(fcinfo, 2);
+	AiuLabel	key = aiu_label_arg(fcinfo, 0);
+	AiuLabel	customer = aiu_label_arg(fcinfo, 2);
 	const AiuOwnership *owner = PG_ARGISNULL(1) ? NULL : aiu_ownership(PG_GETARG_INT64(1));
 	AiuLabel	none = {NULL, 0};
 	const char *cost_book;
@@ -351,15 +326,15 @@ aiu_price_exists(PG_FUNCTION_ARGS)
 	if (!aiu_access_sees(fcinfo->flinfo->fn_extra, owner ? &owner->team : &none, owner ? &owner->cost_center : &none,
 						 customer.s != NULL || owner == NULL ? &customer : &owner->customer, &none))
 		PG_RETURN_NULL();
-	req.provider = text_arg(fcinfo, 3);
-	req.model = text_arg(fcinfo, 4);
+	req.provider = aiu_label_arg(fcinfo, 3);
+	req.model = aiu_label_arg(fcinfo, 4);
 	req.usage = PG_GETARG_USAGE_P(5);
 	req.at = PG_GETARG_TIMESTAMPTZ(6);
-	req.service_tier = text_arg(fcinfo, 7);
-	req.endpoint = text_arg(fcinfo, 8);
-	req.region = text_arg(fcinfo, 9);
+	req.service_tier = aiu_label_arg(fcinfo, 7);
+	req.endpoint = aiu_label_arg(fcinfo, 8);
+	req.region = aiu_label_arg(fcinfo, 9);
 	aiu_books_at(&key, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), &customer, req.at, &cost_book, &charge_book);
-	req.book = book_label(cost_book);
+	req.book = aiu_label_of(cost_book);
 	aiu_price(&req, result);
 	PG_RETURN_BOOL(result->unpriced == AIU_PRICED && result->cost < AIU_LEDGER_COST_MAX);
 }

@@ -32,21 +32,14 @@ AIU_FUNCTION(aiu_price_key_per);
 static AiuLabel
 label_arg(FunctionCallInfo fcinfo, int n, const char *what)
 {
-	AiuLabel	label = {NULL, 0};
+	AiuLabel	label = aiu_label_arg(fcinfo, n);
 
-	if (!PG_ARGISNULL(n))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(n);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-		if (label.len > AIU_LABEL_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_AIU_INVALID),
-					 errmsg("%s is too long", what),
-					 errdetail("It has %d bytes; at most %d are allowed.", label.len, AIU_LABEL_MAX),
-					 errhint("Send a short label or an id, not content.")));
-	}
+	if (label.len > AIU_LABEL_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_AIU_INVALID),
+				 errmsg("%s is too long", what),
+				 errdetail("It has %d bytes; at most %d are allowed.", label.len, AIU_LABEL_MAX),
+				 errhint("Send a short label or an id, not content.")));
 	return label;
 }
 

@@ -76,37 +76,22 @@ state_labels(FunctionCallInfo fcinfo, int first)
 	return labels;
 }
 
-static AiuLabel
-label_arg(FunctionCallInfo fcinfo, int arg)
-{
-	AiuLabel	label = {NULL, 0};
-
-	if (!PG_ARGISNULL(arg))
-	{
-		text	   *t = PG_GETARG_TEXT_PP(arg);
-
-		label.s = VARDATA_ANY(t);
-		label.len = VARSIZE_ANY_EXHDR(t);
-	}
-	return label;
-}
-
 static void
 read_facts(FunctionCallInfo fcinfo, int first, AiuQuotaFacts *facts)
 {
 	const StateLabels *labels = state_labels(fcinfo, first);
-	AiuLabel	api_key = label_arg(fcinfo, first + ARG_API_KEY);
-	AiuLabel	customer = label_arg(fcinfo, first + ARG_CUSTOMER);
-	AiuLabel	workflow = label_arg(fcinfo, first + ARG_WORKFLOW);
+	AiuLabel	api_key = aiu_label_arg(fcinfo, first + ARG_API_KEY);
+	AiuLabel	customer = aiu_label_arg(fcinfo, first + ARG_CUSTOMER);
+	AiuLabel	workflow = aiu_label_arg(fcinfo, first + ARG_WORKFLOW);
 	bool		is_usage;
 
 	aiu_quota_facts_init(facts, &api_key, PG_ARGISNULL(first + ARG_ASSIGNMENT) ? 0 : PG_GETARG_INT64(first + ARG_ASSIGNMENT),
 						 &customer, &workflow);
-	facts->dims[AIU_DIM_USER_ID] = label_arg(fcinfo, first + ARG_USER_ID);
-	facts->dims[AIU_DIM_JOB_ID] = label_arg(fcinfo, first + ARG_JOB_ID);
-	facts->dims[AIU_DIM_PROVIDER] = label_arg(fcinfo, first + ARG_PROVIDER);
-	facts->dims[AIU_DIM_MODEL] = label_arg(fcinfo, first + ARG_MODEL);
-	facts->dims[AIU_DIM_ENDPOINT] = label_arg(fcinfo, first + ARG_ENDPOINT);
+	facts->dims[AIU_DIM_USER_ID] = aiu_label_arg(fcinfo, first + ARG_USER_ID);
+	facts->dims[AIU_DIM_JOB_ID] = aiu_label_arg(fcinfo, first + ARG_JOB_ID);
+	facts->dims[AIU_DIM_PROVIDER] = aiu_label_arg(fcinfo, first + ARG_PROVIDER);
+	facts->dims[AIU_DIM_MODEL] = aiu_label_arg(fcinfo, first + ARG_MODEL);
+	facts->dims[AIU_DIM_ENDPOINT] = aiu_label_arg(fcinfo, first + ARG_ENDPOINT);
 	if (!PG_ARGISNULL(first + ARG_TAGS))
 		facts->tags = PG_GETARG_JSONB_P(first + ARG_TAGS);
 	if (!PG_ARGISNULL(first + ARG_USAGE))

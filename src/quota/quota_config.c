@@ -126,16 +126,6 @@ column_amount(uint64 i, int col)
 	return result;
 }
 
-static AiuLabel
-text_label(const char *s)
-{
-	AiuLabel	label;
-
-	label.s = s;
-	label.len = s ? strlen(s) : 0;
-	return label;
-}
-
 /* Position of a word in a list of them. */
 static int
 word(const char *s, const char *const *words, int nwords, const char *what)
@@ -220,13 +210,13 @@ load_match(AiuQuotaDef *def, uint64 row, MemoryContext context, AiuQuotaSet *set
 	int			n;
 	int			i;
 
-	match->tag = text_label(column_text(row, COL_TAG, context));
+	match->tag = aiu_label_of(column_text(row, COL_TAG, context));
 	for (i = 0; i < AIU_DIM_COUNT; i++)
 	{
 		AiuQuotaTerm *term = &match->terms[match->nterms];
 
 		term->dim = (AiuQuotaDim) i;
-		term->value = text_label(column_text(row, i == AIU_DIM_TAG ? COL_TAG_VALUE : COL_SCOPE + i, context));
+		term->value = aiu_label_of(column_text(row, i == AIU_DIM_TAG ? COL_TAG_VALUE : COL_SCOPE + i, context));
 		if (term->value.s == NULL)
 			continue;
 		if ((i == AIU_DIM_PROVIDER || i == AIU_DIM_MODEL || i == AIU_DIM_ENDPOINT) &&
@@ -368,7 +358,7 @@ load_override(AiuQuotaSet *set, uint64 row, AiuQuotaOverride *o)
 		deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 		n = Min(n, AIU_DIM_COUNT);
 		for (i = 0; i < n; i++)
-			labels[i] = text_label(nulls[i] ? NULL : TextDatumGetCString(elements[i]));
+			labels[i] = aiu_label_of(nulls[i] ? NULL : TextDatumGetCString(elements[i]));
 		aiu_quota_subject_of_labels(def->quota, def->epoch, n, labels, o->subject);
 	}
 	/* they come in the order of limits */
