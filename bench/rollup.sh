@@ -263,7 +263,7 @@ cell_size() {
 	local r
 	fold_all
 	sql -c 'VACUUM'
-	for r in rollup_15m rollup_hourly rollup_daily rollup_monthly rollup_dimension rollup_latency; do
+	for r in rollup_15m rollup_daily rollup_weekly rollup_monthly rollup_owner_daily rollup_dimension rollup_latency; do
 		put "size $r" "$(sql -c "SELECT coalesce(pg_total_relation_size(to_regclass('aiusage.$r')), 0)")"
 		put "rows $r" "$(sql -c "SELECT CASE WHEN to_regclass('aiusage.$r') IS NULL THEN 0 ELSE (xpath('//n/text()', query_to_xml('SELECT count(*) AS n FROM aiusage.$r', true, true, '')))[1]::text::bigint END")"
 	done
@@ -327,7 +327,7 @@ MARKDOWN
 	n=$(get rows_end)
 	echo "| ledger, heap | $(mega "$(get heap)" "$n") | $n in all |"
 	echo "| ledger, indexes | $(mega "$(get index)" "$n") | |"
-	for r in rollup_15m rollup_hourly rollup_daily rollup_monthly rollup_dimension rollup_latency; do
+	for r in rollup_15m rollup_daily rollup_weekly rollup_monthly rollup_owner_daily rollup_dimension rollup_latency; do
 		if [ "$(get "size $r")" != 0 ]; then echo "| $r | $(mega "$(get "size $r")" "$n") | $(get "rows $r") in all |"; fi
 	done
 	echo

@@ -66,6 +66,8 @@ AS $$
 		('rollup_15m', 'rollup_live', ARRAY['bucket', 'dimension'], ARRAY['d.bucket', 'd.dimension']),
 		('rollup_daily', 'rollup_daily_live', ARRAY['day', 'dimension'],
 			ARRAY['(d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date', 'd.dimension']),
+		('rollup_weekly', 'rollup_weekly_live', ARRAY['week', 'dimension'],
+			ARRAY['date_trunc(''week'', (d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date::timestamp)::date', 'd.dimension']),
 		('rollup_monthly', 'rollup_monthly_live', ARRAY['month', 'dimension'],
 			ARRAY['aiusage.month_start((d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date, '
 				'CASE WHEN c.unit IN (''month'', ''quarter'') THEN c.start_day ELSE 1 END)', 'd.dimension']),

@@ -147,11 +147,12 @@ BEGIN
 		RETURN changed;
 	END IF;
 
-	-- The levels above, from the quarter hours that can be in their days or months: a zone is a day off at most.
-	FOR level IN SELECT l.*, (SELECT string_agg(format('%s AS %I', g.text, l.key_columns[g.at]), ', ' ORDER BY g.at)
+	-- The levels above, from the quarter hours that can be in their days, weeks or months: a zone is a day off at most.  A week is done with its Monday.
+	FOR level IN SELECT l.*, CASE l.key_columns[1] WHEN 'week' THEN at + 7 ELSE until END AS until, (SELECT string_agg(format('%s AS %I', g.text, l.key_columns[g.at]), ', ' ORDER BY g.at)
 				FROM unnest(l.of_group) WITH ORDINALITY AS g (text, at)) AS keys
 		FROM aiusage.rollup_levels() AS l
 		WHERE l.key_columns[1] = CASE owner_rebuild_slice.phase WHEN 'months' THEN 'month' ELSE 'day' END
+			OR l.key_columns[1] = 'week' AND owner_rebuild_slice.phase = 'days' AND extract(isodow FROM at) = 1
 	LOOP
 		EXECUTE aiusage.owner_repair_statement(level.rollup, level.key_columns, format($query$
 			SELECT n.* FROM (
@@ -166,8 +167,8 @@ BEGIN
 			WHERE n.%6$I >= $1 AND n.%6$I < $2
 		$query$, level.keys, aiusage.owner_each_measure('{total} AS {m}'), aiusage.owner_each_dimension('x.{d}'), aiusage.owner_each_measure('r.{m}'),
 			array_to_string(level.of_group, ', '), level.key_columns[1]), measures, same, copied)
-			INTO n USING at, until, (at - 1)::timestamp AT TIME ZONE 'UTC',
-				(CASE owner_rebuild_slice.phase WHEN 'months' THEN until + 32 ELSE until + 1 END)::timestamp AT TIME ZONE 'UTC';
+			INTO n USING at, level.until, (at - 1)::timestamp AT TIME ZONE 'UTC',
+				(CASE owner_rebuild_slice.phase WHEN 'months' THEN level.until + 32 ELSE level.until + 1 END)::timestamp AT TIME ZONE 'UTC';
 		changed := changed + n;
 	END LOOP;
 
@@ -222,10 +223,10 @@ BEGIN
 		changed := aiusage.owner_rebuild_slice(j.phase, j.next_day);
 		next_phase := j.phase;
 		following := CASE j.phase WHEN 'months' THEN (date_trunc('month', j.next_day::timestamp) + interval '1 month')::date ELSE j.next_day + 1 END;
-		-- business days and months reach beyond days of UTC, by a day, and by what a month begins before it
+		-- business days, weeks and months reach beyond days of UTC, by a day, and by what a week or month begins before it
 		IF j.phase = 'quarter hours' AND following >= j.to_day THEN
 			next_phase := 'days';
-			following := j.from_day - 1;
+			following := date_trunc('week', (j.from_day - 1)::timestamp)::date;
 		ELSIF j.phase = 'days' AND following > j.to_day THEN
 			next_phase := 'months';
 			following := (date_trunc('month', j.from_day - 1) - interval '1 month')::date;

@@ -20,6 +20,12 @@ CREATE FUNCTION aiusage.month_start(day date, start_day int) RETURNS date
 	END;
 COMMENT ON FUNCTION aiusage.month_start(date, int) IS 'First day of the month that a day is in, where months begin on start_day (1 to 31; in a shorter month on its last day); NULL for NULL';
 
+-- Inlined, too.
+CREATE FUNCTION aiusage.change_percent(now numeric, before numeric) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN before > 0 THEN round(100 * (now - before) / before, 2) END;
+COMMENT ON FUNCTION aiusage.change_percent(numeric, numeric) IS 'Change of a figure in percent of what it was before, two decimals; NULL where it was 0 or negative';
+
 CREATE FUNCTION aiusage.report_span(to_day date, days int, OUT previous_from date, OUT starts_on date, OUT ends_on date)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
@@ -104,7 +110,7 @@ BEGIN
 		)
 		SELECT k.api_key, k.currency, s.starts_on, s.ends_on, o.team, o.cost_center,
 			k.requests, k.previous_requests, k.cost, k.previous_cost, k.cost - k.previous_cost,
-			CASE WHEN k.previous_cost > 0 THEN round(100 * (k.cost - k.previous_cost) / k.previous_cost, 2) END,
+			aiusage.change_percent(k.cost, k.previous_cost),
 			CASE WHEN sum(k.cost) OVER (PARTITION BY k.currency) > 0
 				THEN round(100 * k.cost / sum(k.cost) OVER (PARTITION BY k.currency), 2) END,
 			k.errors, k.failed_cost, k.retry_cost, k.fallback_cost, k.accepted,
@@ -153,7 +159,7 @@ BEGIN
 		)
 		SELECT p.api_key, p.provider, p.model, p.currency, s.starts_on, s.ends_on, p.requests, p.previous_requests,
 			p.cost, p.previous_cost, p.cost - p.previous_cost,
-			CASE WHEN p.previous_cost > 0 THEN round(100 * (p.cost - p.previous_cost) / p.previous_cost, 2) END,
+			aiusage.change_percent(p.cost, p.previous_cost),
 			p.share, p.previous_share, p.share - p.previous_share,
 			CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END
 		FROM p
@@ -208,7 +214,7 @@ BEGIN
 		)
 		SELECT top_movers.by_dimension, p.provider, p.name, p.currency, p.place, s.starts_on, s.ends_on, p.requests, p.previous_requests,
 			p.cost, p.previous_cost, p.cost - p.previous_cost,
-			CASE WHEN p.previous_cost > 0 THEN round(100 * (p.cost - p.previous_cost) / p.previous_cost, 2) END,
+			aiusage.change_percent(p.cost, p.previous_cost),
 			CASE WHEN p.previous_cost = 0 AND p.previous_requests = 0 THEN 'new' WHEN p.cost = 0 AND p.requests = 0 THEN 'gone'
 				WHEN p.cost > p.previous_cost THEN 'up' ELSE 'down' END,
 			CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END

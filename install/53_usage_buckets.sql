@@ -8,45 +8,50 @@
  *                     organization usage and costs endpoints, page by page
  *
  * They run as their caller and read views that are filtered by its grants
- * (books/views/53_bucket_views.sql).  Their query is put together from the
+ * (53_bucket_pieces.sql says which).  Their query is put together from the
  * texts of bucket_dimension() alone: a name that is not one of its names is
  * refused, and what the caller filters by is passed as a parameter.
  */
 
 /*
  * What usage can be grouped and filtered by, and how it is said of a row.
- * source: rollup (any), ledger (only the ledger knows it), line (a part of a
- * row's cost), filter (always grouped by).
+ * source: the finest level that is needed to know it: owner (teams and cost
+ * centers), person (sums by user know it, too), rollup (any dimension set), user
+ * (sums by user and the ledger only), line (a part of a row's cost), filter
+ * (always grouped by).
  */
 CREATE FUNCTION aiusage.bucket_dimension(OUT name text, OUT aliases text[], OUT source text, OUT expression text)
 	RETURNS SETOF record
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	VALUES
-		('team', '{}'::text[], 'rollup', 'coalesce(v.team, ''(unmatched)'')'),
-		('cost_center', '{}', 'rollup', 'coalesce(v.cost_center, ''(unmatched)'')'),
-		('project', '{project_id,project_ids}', 'rollup', 'coalesce(v.project, ''(none)'')'),
-		('environment', '{}', 'rollup', 'coalesce(v.environment, ''(none)'')'),
+		('team', '{}'::text[], 'owner', 'coalesce(v.team, ''(unmatched)'')'),
+		('cost_center', '{}', 'owner', 'coalesce(v.cost_center, ''(unmatched)'')'),
+		('project', '{project_id,project_ids}', 'person', 'coalesce(v.project, ''(none)'')'),
+		('environment', '{}', 'person', 'coalesce(v.environment, ''(none)'')'),
 		('api_key', '{api_key_id,api_key_ids}', 'rollup', 'v.api_key'),
 		('provider', '{}', 'rollup', 'v.provider'),
 		('model', '{models}', 'rollup', 'v.model'),
 		('endpoint', '{}', 'rollup', 'coalesce(v.endpoint, ''(none)'')'),
 		('service_tier', '{}', 'rollup', 'coalesce(v.service_tier, ''(none)'')'),
 		('region', '{}', 'rollup', 'coalesce(v.region, ''(none)'')'),
-		('customer', '{}', 'rollup', 'coalesce(v.customer, ''(none)'')'),
+		('customer', '{}', 'person', 'coalesce(v.customer, ''(none)'')'),
 		('workflow', '{}', 'rollup', 'coalesce(v.workflow, ''(none)'')'),
 		('status', '{}', 'rollup', 'v.status'),
 		('batch', '{}', 'rollup', 'CASE WHEN v.service_tier = ''batch'' THEN ''true'' ELSE ''false'' END'),
-		('user_id', '{user_ids}', 'ledger', 'coalesce(v.user_id, ''(none)'')'),
+		('user_id', '{user_ids}', 'user', 'coalesce(v.user_id, ''(none)'')'),
 		('unit', '{}', 'line', 'l.unit'),
 		('line_item', '{}', 'line', 'u.line_model || '', '' || l.unit'),
 		('currency', '{}', 'filter', 'v.currency')
+	UNION ALL
+	SELECT 'tag:' || t.tag, '{}', 'rollup', format('coalesce(v.tags::jsonb ->> %L, ''(none)'')', t.tag)
+	FROM aiusage.bucket_base AS b, unnest(b.tags) AS t (tag)
 $$;
-COMMENT ON FUNCTION aiusage.bucket_dimension() IS 'Internal. What aiusage.usage_buckets(), usage_growth(), usage_page() and costs_page() group and filter by: its names, where it is known (rollup; ledger: only there; line: of the parts of a cost; filter: a filter only) and the SQL that says it of a row';
+COMMENT ON FUNCTION aiusage.bucket_dimension() IS 'Internal. What aiusage.usage_buckets(), usage_growth(), usage_page() and costs_page() group and filter by: its names, tag:NAME of each tag that is or was declared among them, where it is known (owner, person, rollup; user: sums by user and the ledger; line: of the parts of a cost; filter: a filter only) and the SQL that says it of a row';
 
 CREATE FUNCTION aiusage.bucket_query(group_by text[], filters jsonb, OUT dims text[], OUT wanted jsonb)
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -119,24 +124,15 @@ COMMENT ON FUNCTION aiusage.bucket_query(text[], jsonb) IS 'Internal. Checks wha
 
 -- Buckets of time --------------------------------------------------------
 
-CREATE FUNCTION aiusage.bucket_at(at timestamptz, bucket_width text, time_zone text, later int DEFAULT 0) RETURNS timestamptz
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE bucket_width
-		WHEN '1d' THEN ((at AT TIME ZONE time_zone)::date + later)::timestamp AT TIME ZONE time_zone
-		WHEN '1h' THEN date_bin('1 hour', at, '2000-01-01 00:00:00+00') + make_interval(hours => later)
-		WHEN '1m' THEN date_bin('1 minute', at, '2000-01-01 00:00:00+00') + make_interval(mins => later)
-	END;
-COMMENT ON FUNCTION aiusage.bucket_at(timestamptz, text, text, int) IS 'Internal. Start of the bucket that a time is in, or of one so many later: days (1d) of the zone, hours (1h) and minutes (1m) of UTC; NULL for another width';
-
 CREATE FUNCTION aiusage.bucket_check(start_time timestamptz, end_time timestamptz, bucket_width text, time_zone text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF bucket_check.bucket_width IS NULL OR bucket_check.bucket_width NOT IN ('1m', '1h', '1d') THEN
+	IF bucket_check.bucket_width IS NULL OR bucket_check.bucket_width NOT IN ('1m', '1h', '1d', '1mo') THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
 			MESSAGE = format('there are no buckets of %s', coalesce(quote_literal(left(bucket_check.bucket_width, 64)), 'NULL')),
-			HINT = 'A bucket is 1m, 1h or 1d wide.';
+			HINT = 'A bucket is 1m, 1h, 1d or 1mo wide.';
 	END IF;
 	IF bucket_check.time_zone IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'UA422',
@@ -161,9 +157,9 @@ COMMENT ON FUNCTION aiusage.bucket_check(timestamptz, timestamptz, text, text) I
 /*
  * The sums.  starts and ends are those of buckets; width all: one bucket.
  *
- * Days are read from the business days (by owner alone, where no more is asked)
- * where those are days of the zone, else from quarter hours; minutes, and what only the ledger knows, from the
- * ledger, 31 days of it at most.
+ * What is asked by team and cost center alone is read from their sums, by user
+ * from the sums by user where there are such, else from the ledger, as are minutes:
+ * 31 days of it at most.  All else is read from dimension sets.
  */
 CREATE FUNCTION aiusage.bucket_sums(starts timestamptz, ends timestamptz, bucket_width text, dims text[], wanted jsonb, time_zone text,
 	with_usage boolean DEFAULT true)
@@ -172,24 +168,27 @@ CREATE FUNCTION aiusage.bucket_sums(starts timestamptz, ends timestamptz, bucket
 		reasoning_tokens bigint, input_audio_tokens bigint, output_audio_tokens bigint, quantity numeric, cost numeric, charge numeric)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
+	-- compiling its plan costs more than running it
+	SET jit = off
 AS $$
+#variable_conflict use_column
 DECLARE
 	d record;
 	base record;
-	source text;
-	slot text;					-- the bucket of a row
-	slot_start text;
-	slot_end text;
-	conditions text;
-	line_conditions text := '';
+	level text;
+	query text;
+	ends_of constant text := CASE bucket_sums.bucket_width WHEN '1mo' THEN '(u.slot + interval ''1 month'')::timestamp AT TIME ZONE $2'
+		WHEN '1d' THEN '(u.slot + 1)::timestamp AT TIME ZONE $2' WHEN '1h' THEN 'u.slot + interval ''1 hour''' WHEN '1m' THEN 'u.slot + interval ''1 minute''' ELSE '$5' END;
+	starts_of constant text := CASE WHEN bucket_sums.bucket_width IN ('1mo', '1d') THEN 'u.slot::timestamp AT TIME ZONE $2'
+		WHEN bucket_sums.bucket_width IN ('1h', '1m') THEN 'u.slot' ELSE '$4' END;
+	condition text := 'true';
+	line_condition text := 'true';
 	grouped text := '';			-- what is grouped by, of the row
 	shown text[] := '{}';		-- what is grouped by, as its values are shown
-	lines boolean := false;
-	ledger boolean := bucket_sums.bucket_width = '1m';
-	per_model boolean := false;
-	owners boolean := true;		-- teams and cost centers say it all
+	sources text[] := '{}';
 	places int := 0;
-	columns int;
+	per_model boolean := false;
+	columns text := 'v.currency';
 BEGIN
 	FOR d IN
 		SELECT b.name, b.source, b.expression, g.place, bucket_sums.wanted ? b.name AS filtered
@@ -198,25 +197,25 @@ BEGIN
 		WHERE g.name IS NOT NULL OR bucket_sums.wanted ? b.name
 		ORDER BY g.place
 	LOOP
-		ledger := ledger OR d.source = 'ledger';
-		lines := lines OR d.source = 'line';
+		sources := sources || d.source;
 		per_model := per_model OR d.name = 'line_item';
-		owners := owners AND d.name IN ('team', 'cost_center', 'unit', 'currency');
-		IF d.filtered THEN
-			IF d.source = 'line' THEN
-				line_conditions := line_conditions || format(' AND %s = ANY (ARRAY(SELECT jsonb_array_elements_text($3 -> %L)))', d.expression, d.name);
-			ELSE
-				conditions := concat(conditions, format(' AND %s = ANY (ARRAY(SELECT jsonb_array_elements_text($3 -> %L)))', d.expression, d.name));
+		IF d.source = 'line' THEN
+			IF d.filtered THEN
+				line_condition := concat_ws(' AND ', line_condition, format('%s = ANY (ARRAY(SELECT jsonb_array_elements_text($1 -> %L)))', d.expression, d.name));
 			END IF;
+			IF d.place IS NOT NULL THEN
+				shown := shown || d.expression;
+			END IF;
+			CONTINUE;
+		END IF;
+		places := places + 1;
+		columns := concat(columns, format(', %s AS d%s', d.expression, places));
+		IF d.filtered THEN
+			condition := concat_ws(' AND ', condition, format('s.d%s = ANY (ARRAY(SELECT jsonb_array_elements_text($1 -> %L)))', places, d.name));
 		END IF;
 		IF d.place IS NOT NULL THEN
-			IF d.source = 'line' THEN
-				shown := shown || d.expression;
-			ELSE
-				grouped := grouped || format(', %s AS d%s', d.expression, d.place);
-				places := places + 1;
-				shown := shown || format('u.d%s', d.place);
-			END IF;
+			grouped := concat(grouped, format(', s.d%s', places));
+			shown := shown || format('u.d%s', places);
 		END IF;
 	END LOOP;
 
@@ -227,60 +226,58 @@ BEGIN
 			HINT = 'Call usage_buckets().';
 	END IF;
 
-	SELECT b.time_zone, b.retained_from INTO STRICT base FROM aiusage.bucket_base AS b;
-	IF ledger THEN
+	SELECT b.time_zone, b.retained_from, b.users INTO STRICT base FROM aiusage.bucket_base AS b;
+	IF bucket_sums.bucket_width = '1m' THEN
+		level := 'ledger';
+	ELSIF 'user' = ANY (sources) THEN
+		-- sums by user have days, of one zone, and nothing but owners and customers
+		level := CASE WHEN sources && '{rollup,line}' OR bucket_sums.bucket_width = '1h' OR base.time_zone IS NULL
+				OR NOT coalesce(base.users @> tstzrange(bucket_sums.starts, bucket_sums.ends), false) THEN 'ledger'
+			WHEN coalesce(NOT (bucket_sums.wanted -> 'user_id') ? '(none)', false) THEN 'named' ELSE 'people' END;
+		IF level <> 'ledger' AND EXISTS (SELECT FROM aiusage.bucket_pieces(bucket_sums.starts, bucket_sums.ends, bucket_sums.bucket_width, bucket_sums.time_zone, level) AS p
+				WHERE p.source = 'bucket_quarters') THEN
+			level := 'ledger';
+		END IF;
+	ELSE
+		level := CASE WHEN sources && '{person,rollup}' OR per_model THEN 'sets' ELSE 'owners' END;
+	END IF;
+	IF level = 'ledger' THEN
 		IF bucket_sums.ends - bucket_sums.starts > interval '31 days 1 hour' THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA422',
 				MESSAGE = 'usage by minute or user can be asked of 31 days at once',
 				DETAIL = format('The rollups do not know it, so it is read from the ledger; asked were %s days.',
 					ceil(extract(epoch FROM bucket_sums.ends - bucket_sums.starts) / 86400)),
-				HINT = 'Ask for a shorter span, or for fewer buckets a page.';
+				HINT = 'Ask for a shorter span, or for fewer buckets a page. Sums by user (enable_user_usage()) know the days of each user, team, cost center, project, environment and customer.';
 		ELSIF bucket_sums.starts < base.retained_from THEN
 			RAISE EXCEPTION USING ERRCODE = 'UA409',
 				MESSAGE = format('usage by minute or user is not known before %s', base.retained_from),
 				DETAIL = 'The rows of before are not retained.',
 				HINT = 'Buckets of hours and days come from rollups, which are kept: leave user_id out.';
 		END IF;
-		source := 'bucket_rows';
-	ELSIF base.time_zone = bucket_sums.time_zone AND (bucket_sums.bucket_width = '1d' OR bucket_sums.bucket_width = 'all'
-		AND aiusage.bucket_at(bucket_sums.starts, '1d', bucket_sums.time_zone) = bucket_sums.starts
-		AND aiusage.bucket_at(bucket_sums.ends, '1d', bucket_sums.time_zone) = bucket_sums.ends)
-	THEN
-		source := CASE WHEN owners THEN 'bucket_owners' ELSE 'bucket_days' END;
-	ELSE
-		source := 'bucket_quarters';
 	END IF;
 
-	IF bucket_sums.bucket_width = 'all' THEN
-		slot := 'true';
-		slot_start := '$1';
-		slot_end := '$2';
-	ELSIF bucket_sums.bucket_width = '1d' THEN
-		slot := CASE WHEN source IN ('bucket_days', 'bucket_owners') THEN 'v.day' ELSE '(v.at AT TIME ZONE $4)::date' END;
-		slot_start := 'u.slot::timestamp AT TIME ZONE $4';
-		slot_end := '(u.slot + 1)::timestamp AT TIME ZONE $4';
+	IF 'line' = ANY (sources) THEN
+		columns := columns || ', v.billed, v.billed_reversed, v.cost_by_unit';
+		IF per_model THEN
+			columns := columns || ', v.model AS line_model';
+			grouped := grouped || ', s.line_model';
+		END IF;
 	ELSE
-		slot := format('date_bin(%L, v.at, timestamptz %L)', CASE bucket_sums.bucket_width WHEN '1h' THEN '1 hour' ELSE '1 minute' END,
-			'2000-01-01 00:00:00+00');
-		slot_start := 'u.slot';
-		slot_end := format('u.slot + interval %L', CASE bucket_sums.bucket_width WHEN '1h' THEN '1 hour' ELSE '1 minute' END);
+		columns := columns || ', v.charge_currency, v.requests, v.errors, v.accepted, v.unpriced, v.usage, v.usage_reversed, v.cost, v.charge';
 	END IF;
-	conditions := CASE WHEN source IN ('bucket_days', 'bucket_owners') THEN 'v.day >= ($1 AT TIME ZONE $4)::date AND v.day < ($2 AT TIME ZONE $4)::date'
-			ELSE 'v.at >= $1 AND v.at < $2' END
-		|| coalesce(conditions, '');
+	query := aiusage.bucket_from(bucket_sums.starts, bucket_sums.ends, bucket_sums.bucket_width, bucket_sums.time_zone, level, columns);
 
-	columns := 2 + places + per_model::int;
-	IF lines THEN
+	IF 'line' = ANY (sources) THEN
 		-- one line a unit; what was billed and what it cost, as in aiusage.line_items
 		RETURN QUERY EXECUTE format($query$
 			SELECT %1$s, %2$s, ARRAY[%3$s]::text[], u.currency, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
 				NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, sum(l.quantity), sum(l.cost), NULL::numeric
 			FROM (
-				SELECT %4$s AS slot, v.currency%5$s, aiusage.sum(v.billed) AS billed, aiusage.sum(v.billed_reversed) AS billed_reversed,
-					aiusage.sum(v.cost_by_unit) AS cost_by_unit
-				FROM aiusage.%6$I AS v
-				WHERE %7$s
-				GROUP BY %8$s
+				SELECT s.slot, s.currency%4$s, aiusage.sum(s.billed) AS billed, aiusage.sum(s.billed_reversed) AS billed_reversed,
+					aiusage.sum(s.cost_by_unit) AS cost_by_unit
+				FROM (%5$s) AS s
+				WHERE %6$s
+				GROUP BY s.slot, s.currency%4$s
 			) AS u
 			CROSS JOIN LATERAL (
 				SELECT n.unit, n.quantity, 0::numeric AS cost FROM aiusage.unnest_usage(u.billed) AS n
@@ -289,48 +286,60 @@ BEGIN
 				UNION ALL
 				SELECT n.unit, 0, n.cost FROM aiusage.unnest_costs(u.cost_by_unit) AS n
 			) AS l
-			WHERE true%9$s
+			WHERE %7$s
 			GROUP BY 1, 2, 3, 4
 			ORDER BY 1, 3, 4
-			$query$, slot_start, slot_end, array_to_string(shown, ', '), slot,
-			grouped || CASE WHEN per_model THEN ', v.model AS line_model' ELSE '' END, source, conditions,
-			(SELECT string_agg(n::text, ', ') FROM generate_series(1, columns) AS n), line_conditions)
-			USING bucket_sums.starts, bucket_sums.ends, bucket_sums.wanted, bucket_sums.time_zone;
+			$query$, starts_of, ends_of, array_to_string(shown, ', '), grouped, query, condition, line_condition)
+			USING bucket_sums.wanted, bucket_sums.time_zone, bucket_sums.with_usage, bucket_sums.starts, bucket_sums.ends;
 		RETURN;
 	END IF;
 
 	RETURN QUERY EXECUTE format($query$
 		SELECT %1$s, %2$s, ARRAY[%3$s]::text[], u.currency, u.requests, u.errors, u.accepted, u.unpriced,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'input_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'cache_read_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'cache_write_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_reasoning_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'input_audio_tokens') END,
-			CASE WHEN $5 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_audio_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'input_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'cache_read_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'cache_write_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_reasoning_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'input_audio_tokens') END,
+			CASE WHEN $3 THEN aiusage.net_quantity(u.usage, u.usage_reversed, 'output_audio_tokens') END,
 			NULL::numeric, u.cost, u.charge
 		FROM (
-			SELECT %4$s AS slot, v.currency%5$s,
-				sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.accepted)::bigint AS accepted, sum(v.unpriced)::bigint AS unpriced,
-				aiusage.sum(v.usage) AS usage, aiusage.sum(v.usage_reversed) AS usage_reversed, sum(v.cost) AS cost,
-				CASE WHEN bool_and(v.charge_currency = v.currency) IS NOT FALSE THEN sum(v.charge) END AS charge
-			FROM aiusage.%6$I AS v
-			WHERE %7$s
-			GROUP BY %8$s
+			SELECT s.slot, s.currency%4$s,
+				sum(s.requests)::bigint AS requests, sum(s.errors)::bigint AS errors, sum(s.accepted)::bigint AS accepted, sum(s.unpriced)::bigint AS unpriced,
+				aiusage.sum(s.usage) AS usage, aiusage.sum(s.usage_reversed) AS usage_reversed, sum(s.cost) AS cost,
+				CASE WHEN bool_and(s.charge_currency = s.currency) IS NOT FALSE THEN sum(s.charge) END AS charge
+			FROM (%5$s) AS s
+			WHERE %6$s
+			GROUP BY s.slot, s.currency%4$s
 		) AS u
 		ORDER BY 1, 3, 4
-		$query$, slot_start, slot_end, array_to_string(shown, ', '), slot, grouped, source, conditions,
-		(SELECT string_agg(n::text, ', ') FROM generate_series(1, columns) AS n))
-		USING bucket_sums.starts, bucket_sums.ends, bucket_sums.wanted, bucket_sums.time_zone, bucket_sums.with_usage;
+		$query$, starts_of, ends_of, array_to_string(shown, ', '), grouped, query, condition)
+		USING bucket_sums.wanted, bucket_sums.time_zone, bucket_sums.with_usage, bucket_sums.starts, bucket_sums.ends;
 END
 $$;
-COMMENT ON FUNCTION aiusage.bucket_sums(timestamptz, timestamptz, text, text[], jsonb, text, boolean) IS 'Internal. Sums of what aiusage.bucket_query() checked, over whole buckets from starts to before ends (width all: over one); names: what dims says, in its order; quantity and cost alone where a unit or line item is grouped or filtered by; tokens only with_usage. The caller sees what the views show. Errors: UA422 beyond 31 days of the ledger, UA409 before what it retains';
+COMMENT ON FUNCTION aiusage.bucket_sums(timestamptz, timestamptz, text, text[], jsonb, text, boolean) IS 'Internal. Sums of what aiusage.bucket_query() checked, over whole buckets from starts to before ends (width all: over one); names: what dims says, in its order; quantity and cost alone where a unit or line item is grouped or filtered by; tokens only with_usage. The caller sees what the views show. Errors: UA422 beyond 31 days of the ledger and where a bucket begins within a quarter hour, UA409 before what the ledger retains';
+
+CREATE FUNCTION aiusage.bucket_columns(dims text[], names text[])
+	RETURNS TABLE (team text, cost_center text, project text, environment text, api_key text, provider text, model text, endpoint text,
+		service_tier text, region text, customer text, workflow text, status text, batch text, user_id text, unit text, line_item text, tags text)
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT names[array_position(dims, 'team')], names[array_position(dims, 'cost_center')], names[array_position(dims, 'project')],
+		names[array_position(dims, 'environment')], names[array_position(dims, 'api_key')], names[array_position(dims, 'provider')],
+		names[array_position(dims, 'model')], names[array_position(dims, 'endpoint')], names[array_position(dims, 'service_tier')],
+		names[array_position(dims, 'region')], names[array_position(dims, 'customer')], names[array_position(dims, 'workflow')],
+		names[array_position(dims, 'status')], names[array_position(dims, 'batch')], names[array_position(dims, 'user_id')],
+		names[array_position(dims, 'unit')], names[array_position(dims, 'line_item')],
+		(SELECT jsonb_object_agg(substr(d.name, 5), names[d.place])::text FROM unnest(dims) WITH ORDINALITY AS d (name, place) WHERE d.name LIKE 'tag:%');
+END;
+COMMENT ON FUNCTION aiusage.bucket_columns(text[], text[]) IS 'Internal. Names of aiusage.bucket_sums() as the columns of usage_buckets() and usage_growth(): NULL where it is not grouped by; tags as a JSON object';
 
 CREATE FUNCTION aiusage.usage_buckets(start_time timestamptz, end_time timestamptz DEFAULT NULL, bucket_width text DEFAULT '1d',
 	group_by text[] DEFAULT '{}', filters jsonb DEFAULT '{}', time_zone text DEFAULT 'UTC')
 	RETURNS TABLE (bucket_start timestamptz, bucket_end timestamptz, team text, cost_center text, project text, environment text, api_key text,
 		provider text, model text, endpoint text, service_tier text, region text, customer text, workflow text, status text, batch text,
-		user_id text, unit text, line_item text, currency text, requests bigint, errors bigint, accepted bigint, unpriced bigint,
+		user_id text, unit text, line_item text, tags text, currency text, requests bigint, errors bigint, accepted bigint, unpriced bigint,
 		input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint, output_tokens bigint, reasoning_tokens bigint,
 		input_audio_tokens bigint, output_audio_tokens bigint, quantity numeric, cost numeric, charge numeric, as_of timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -342,7 +351,7 @@ DECLARE
 	until timestamptz := coalesce(usage_buckets.end_time, now());
 	starts timestamptz;
 	ends timestamptz;
-	most constant int := CASE usage_buckets.bucket_width WHEN '1d' THEN 3660 WHEN '1h' THEN 2208 ELSE 1440 END;
+	most constant int := CASE usage_buckets.bucket_width WHEN '1mo' THEN 120 WHEN '1d' THEN 3660 WHEN '1h' THEN 2208 ELSE 1440 END;
 BEGIN
 	PERFORM aiusage.bucket_check(usage_buckets.start_time, until, usage_buckets.bucket_width, usage_buckets.time_zone);
 	SELECT * INTO STRICT q FROM aiusage.bucket_query(usage_buckets.group_by, usage_buckets.filters);
@@ -356,22 +365,16 @@ BEGIN
 	END IF;
 	RETURN QUERY
 		SELECT s.bucket_start, s.bucket_end,
-			s.names[array_position(q.dims, 'team')], s.names[array_position(q.dims, 'cost_center')],
-			s.names[array_position(q.dims, 'project')], s.names[array_position(q.dims, 'environment')],
-			s.names[array_position(q.dims, 'api_key')], s.names[array_position(q.dims, 'provider')],
-			s.names[array_position(q.dims, 'model')], s.names[array_position(q.dims, 'endpoint')],
-			s.names[array_position(q.dims, 'service_tier')], s.names[array_position(q.dims, 'region')],
-			s.names[array_position(q.dims, 'customer')], s.names[array_position(q.dims, 'workflow')],
-			s.names[array_position(q.dims, 'status')], s.names[array_position(q.dims, 'batch')],
-			s.names[array_position(q.dims, 'user_id')], s.names[array_position(q.dims, 'unit')],
-			s.names[array_position(q.dims, 'line_item')], s.currency,
+			n.team, n.cost_center, n.project, n.environment, n.api_key, n.provider, n.model, n.endpoint, n.service_tier, n.region, n.customer,
+			n.workflow, n.status, n.batch, n.user_id, n.unit, n.line_item, n.tags, s.currency,
 			s.requests, s.errors, s.accepted, s.unpriced, s.input_tokens, s.cache_read_tokens, s.cache_write_tokens, s.output_tokens,
 			s.reasoning_tokens, s.input_audio_tokens, s.output_audio_tokens, s.quantity, s.cost, s.charge,
 			CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END
-		FROM aiusage.bucket_sums(starts, ends, usage_buckets.bucket_width, q.dims, q.wanted, usage_buckets.time_zone) AS s;
+		FROM aiusage.bucket_sums(starts, ends, usage_buckets.bucket_width, q.dims, q.wanted, usage_buckets.time_zone) AS s
+		CROSS JOIN LATERAL aiusage.bucket_columns(q.dims, s.names) AS n;
 END
 $$;
-COMMENT ON FUNCTION aiusage.usage_buckets(timestamptz, timestamptz, text, text[], jsonb, text) IS 'Usage and cost in buckets of 1d (days of time_zone), 1h or 1m (of UTC), live: the buckets that begin before end_time (NULL: now), from that of start_time on, each whole, at most 3660 days, 2208 hours or 1440 minutes. Grain: one row a (bucket, what is grouped by, currency) in which something happened; a column that is not grouped by is NULL, a row without it has (none), or (unmatched) for team and cost_center. batch: whether the service tier is batch. Grouped or filtered by unit or line_item (model, unit), a row has the quantity billed and its cost alone. charge: NULL: some of it is in another currency. Minutes and user_id come from the ledger, 31 days of it at most. The caller sees what the views show. Errors: UA422 (what there is not, too much at once), UA409 (not retained), 22023 (time zone)';
+COMMENT ON FUNCTION aiusage.usage_buckets(timestamptz, timestamptz, text, text[], jsonb, text) IS 'Usage and cost in buckets of 1mo or 1d (months and days of time_zone), 1h or 1m (of UTC), live: the buckets that begin before end_time (NULL: now), from that of start_time on, each whole, at most 120 months, 3660 days, 2208 hours or 1440 minutes. Grain: one row a (bucket, what is grouped by, currency) in which something happened; a column that is not grouped by is NULL, a row without it has (none), or (unmatched) for team and cost_center. batch: whether the service tier is batch. tags: the declared tags that are grouped by (tag:NAME), as a JSON object. Grouped or filtered by unit or line_item (model, unit), a row has the quantity billed and its cost alone. charge: NULL: some of it is in another currency. Read from the coarsest level that knows the answer; minutes, and user_id but for days and months of sums by user, from the ledger, 31 days of it at most. The caller sees what the views show. Errors: UA422 (what there is not, too much at once, a zone whose days begin within a quarter hour), UA409 (not retained), 22023 (time zone)';
 
 -- Growth -------------------------------------------------------------------
 
@@ -398,7 +401,7 @@ CREATE FUNCTION aiusage.usage_growth(start_time timestamptz, end_time timestampt
 	filters jsonb DEFAULT '{}', time_zone text DEFAULT 'UTC')
 	RETURNS TABLE (previous_from timestamptz, starts_at timestamptz, ends_at timestamptz, team text, cost_center text, project text,
 		environment text, api_key text, provider text, model text, endpoint text, service_tier text, region text, customer text, workflow text,
-		status text, batch text, user_id text, unit text, line_item text, currency text,
+		status text, batch text, user_id text, unit text, line_item text, tags text, currency text,
 		requests bigint, previous_requests bigint, requests_change bigint, requests_percent numeric,
 		input_tokens bigint, previous_input_tokens bigint, input_tokens_change bigint, input_tokens_percent numeric,
 		output_tokens bigint, previous_output_tokens bigint, output_tokens_change bigint, output_tokens_percent numeric,
@@ -431,25 +434,18 @@ BEGIN
 	before := aiusage.span_before(starts, ends, usage_growth.time_zone);
 	RETURN QUERY
 		SELECT before, starts, ends,
-			g.names[array_position(q.dims, 'team')], g.names[array_position(q.dims, 'cost_center')],
-			g.names[array_position(q.dims, 'project')], g.names[array_position(q.dims, 'environment')],
-			g.names[array_position(q.dims, 'api_key')], g.names[array_position(q.dims, 'provider')],
-			g.names[array_position(q.dims, 'model')], g.names[array_position(q.dims, 'endpoint')],
-			g.names[array_position(q.dims, 'service_tier')], g.names[array_position(q.dims, 'region')],
-			g.names[array_position(q.dims, 'customer')], g.names[array_position(q.dims, 'workflow')],
-			g.names[array_position(q.dims, 'status')], g.names[array_position(q.dims, 'batch')],
-			g.names[array_position(q.dims, 'user_id')], g.names[array_position(q.dims, 'unit')],
-			g.names[array_position(q.dims, 'line_item')], g.currency,
+			n.team, n.cost_center, n.project, n.environment, n.api_key, n.provider, n.model, n.endpoint, n.service_tier, n.region, n.customer,
+			n.workflow, n.status, n.batch, n.user_id, n.unit, n.line_item, n.tags, g.currency,
 			g.requests, g.previous_requests, g.requests - g.previous_requests,
-			CASE WHEN g.previous_requests > 0 THEN round(100.0 * (g.requests - g.previous_requests) / g.previous_requests, 2) END,
+			aiusage.change_percent(g.requests, g.previous_requests),
 			g.input_tokens, g.previous_input_tokens, g.input_tokens - g.previous_input_tokens,
-			CASE WHEN g.previous_input_tokens > 0 THEN round(100.0 * (g.input_tokens - g.previous_input_tokens) / g.previous_input_tokens, 2) END,
+			aiusage.change_percent(g.input_tokens, g.previous_input_tokens),
 			g.output_tokens, g.previous_output_tokens, g.output_tokens - g.previous_output_tokens,
-			CASE WHEN g.previous_output_tokens > 0 THEN round(100.0 * (g.output_tokens - g.previous_output_tokens) / g.previous_output_tokens, 2) END,
+			aiusage.change_percent(g.output_tokens, g.previous_output_tokens),
 			g.quantity, g.previous_quantity, g.quantity - g.previous_quantity,
-			CASE WHEN g.previous_quantity > 0 THEN round(100 * (g.quantity - g.previous_quantity) / g.previous_quantity, 2) END,
+			aiusage.change_percent(g.quantity, g.previous_quantity),
 			g.cost, g.previous_cost, g.cost - g.previous_cost,
-			CASE WHEN g.previous_cost > 0 THEN round(100 * (g.cost - g.previous_cost) / g.previous_cost, 2) END,
+			aiusage.change_percent(g.cost, g.previous_cost),
 			CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END
 		FROM (
 			-- a span in which there was nothing has 0; what has no such figure, NULL
@@ -471,6 +467,7 @@ BEGIN
 			) AS s
 			GROUP BY s.names, s.currency
 		) AS g
+		CROSS JOIN LATERAL aiusage.bucket_columns(q.dims, g.names) AS n
 		ORDER BY g.names, g.currency;
 END
 $$;

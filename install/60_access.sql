@@ -69,13 +69,14 @@ AS $$
 			period_ends_at period_status id_floor event_id uuid_v7', 'EXECUTE', false),
 		-- reports
 		('analyst admin approver member', 'report_day report_source team_month team_month_charges team_month_models team_month_workflows
-			team_month_quota_events unmatched_spend key_week report_quarter_hours', 'SELECT', false),
+			team_month_quota_events unmatched_spend key_week', 'SELECT', false),
 		('analyst admin approver member', 'report_span key_review key_model_shift top_movers usage_by_day', 'EXECUTE', false),
-		('analyst admin approver member', 'bucket_base bucket_owners bucket_days bucket_quarters bucket_rows', 'SELECT', false),
+		('analyst admin approver member', 'bucket_base bucket_calendar bucket_months bucket_days bucket_quarters bucket_owners bucket_named bucket_people
+			bucket_rows', 'SELECT', false),
 		('analyst admin approver member', 'latency_source latency_daily latency_histogram', 'SELECT', false),
 		('analyst admin approver member', 'latency', 'EXECUTE', false),
-		('analyst admin approver member', 'usage_buckets usage_growth usage_page costs_page bucket_check bucket_at bucket_sums bucket_page span_before',
-			'EXECUTE', false),
+		('analyst admin approver member', 'usage_buckets usage_growth usage_page costs_page bucket_dimension bucket_query bucket_check bucket_at bucket_bounds
+			refuse_divided_quarters bucket_pieces bucket_from bucket_sums bucket_page span_before', 'EXECUTE', false),
 		-- reports in another currency
 		('analyst admin approver member', 'fx_rate', 'SELECT', false),
 		('analyst admin approver member', 'fx_rate_at usage_in_currency', 'EXECUTE', false),

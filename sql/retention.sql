@@ -143,6 +143,7 @@ CALL aiusage.rebuild_rollups('after retention');
 SELECT status, rows_changed FROM aiusage.rebuild_progress WHERE reason = 'after retention';
 DELETE FROM aiusage.rollup_15m;
 DELETE FROM aiusage.rollup_daily;
+DELETE FROM aiusage.rollup_weekly;
 DELETE FROM aiusage.rollup_monthly;
 DELETE FROM aiusage.rollup_owner_daily;
 SELECT count(*) > 20 AS lost FROM aiusage.verify() WHERE NOT ok;

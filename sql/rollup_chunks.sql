@@ -38,6 +38,7 @@ CREATE FUNCTION pg_temp.agree(OUT levels bigint, OUT unfolded bigint, OUT ok boo
 	FROM (
 		SELECT '15m', sum(requests) FROM aiusage.rollup_live WHERE api_key = 'chunks-1'
 		UNION ALL SELECT 'daily', sum(requests) FROM aiusage.rollup_daily_live WHERE api_key = 'chunks-1'
+		UNION ALL SELECT 'weekly', sum(requests) FROM aiusage.rollup_weekly_live WHERE api_key = 'chunks-1'
 		UNION ALL SELECT 'monthly', sum(requests) FROM aiusage.rollup_monthly_live WHERE api_key = 'chunks-1'
 		UNION ALL SELECT 'owner', sum(requests) FROM aiusage.rollup_owner_live WHERE team = 'chunks-a'
 		UNION ALL SELECT 'team_usage', sum(requests) FROM aiusage.team_usage WHERE team = 'chunks-a'

@@ -36,6 +36,8 @@ DELETE FROM aiusage.rollup_15m WHERE bucket >= '2022-06-20' AND bucket < '2022-0
 UPDATE aiusage.rollup_15m SET cost_by_unit = '{"USD": {"input_tokens": 1}}', cost = 1 WHERE bucket >= '2022-06-23' AND bucket < '2022-06-24';
 INSERT INTO aiusage.rollup_15m SELECT (jsonb_populate_record(r, '{"bucket": "2022-06-24T00:07:00Z"}')).* FROM aiusage.rollup_15m r WHERE bucket >= '2022-06-24' ORDER BY bucket LIMIT 1;
 UPDATE aiusage.rollup_daily SET requests = requests + 1 WHERE day = '2022-06-25';
+UPDATE aiusage.rollup_weekly SET cost = cost + 1 WHERE week = '2022-06-13';
+DELETE FROM aiusage.rollup_weekly WHERE week = '2022-06-20';
 DELETE FROM aiusage.rollup_monthly WHERE month >= '2022-05-01' AND month < '2022-08-01';
 INSERT INTO aiusage.rollup_owner_daily SELECT (jsonb_populate_record(r, '{"team": "rebuild-9"}')).* FROM aiusage.rollup_owner_daily r WHERE day = '2022-06-12';
 UPDATE aiusage.rollup_latency SET latency_le_100 = latency_le_100 + 7 WHERE day = '2022-06-15';

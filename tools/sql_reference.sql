@@ -36,7 +36,7 @@ FROM (VALUES
 	(10, 'Contracts', 'contracts.md', '^(49|115|26)'),
 	(11, 'Rollups', 'rollups.md', '^(50|51_verify|51_usage|54_latency|54_level|55_rebuild|08[0-5]|126)'),
 	(12, 'Retention', 'retention.md', '^(73|74|54_retention|13\d)_'),
-	(13, 'Reports', 'reports.md', '^53'),
+	(13, 'Reports', 'reports.md', '^(53|55_bucket)'),
 	(14, 'Limits and admission', 'limits.md', '^(52_verify|5[4-8]|100|105|60_quota)'),
 	(15, 'The emergency switch and prepaid', 'wallets.md', '^(59|110_wallets|61)'),
 	(16, 'Access', 'keys-and-access.md', '^(60_access|090)'),

@@ -116,6 +116,7 @@ BEGIN
 	FOR level IN SELECT * FROM (VALUES
 			('rollup_15m', 'bucket timestamptz NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (bucket, dimension)', 80),
 			('rollup_daily', 'day date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (day, dimension)', 70),
+			('rollup_weekly', 'week date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (week, dimension)', 50),
 			('rollup_monthly', 'month date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (month, dimension)', 50),
 			('rollup_owner_daily', 'day date NOT NULL, team text, cost_center text, invoice_period integer, currency text NOT NULL, '
 				'list_currency text NOT NULL, charge_currency text',
@@ -165,6 +166,8 @@ $levels$;
 
 -- usage_hourly is asked for some hours, by this expression.
 CREATE INDEX rollup_15m_hour ON aiusage.rollup_15m (date_bin('1 hour', bucket, '2000-01-01 00:00:00+00'));
+-- Which days a dimension set has.
+CREATE INDEX rollup_daily_dimension ON aiusage.rollup_daily (dimension, day);
 
 COMMENT ON TABLE aiusage.rollup_15m IS
 	'Sums of the ledger a quarter of an hour and dimension set: quarter hours, so that the days of every time zone add up';
@@ -172,6 +175,9 @@ COMMENT ON COLUMN aiusage.rollup_15m.bucket IS 'Start of the quarter hour of occ
 COMMENT ON TABLE aiusage.rollup_daily IS
 	'Sums of the ledger a business day and dimension set, made by the same folds as rollup_15m';
 COMMENT ON COLUMN aiusage.rollup_daily.day IS 'Business day: the date of occurred_at in the time zone of the row''s billing calendar';
+COMMENT ON TABLE aiusage.rollup_weekly IS
+	'Sums of the ledger a week and dimension set, for views of weeks: made by the same folds';
+COMMENT ON COLUMN aiusage.rollup_weekly.week IS 'Monday of the week that the business day is in';
 COMMENT ON TABLE aiusage.rollup_monthly IS
 	'Sums of the ledger a month and dimension set, for views of months: made by the same folds';
 COMMENT ON COLUMN aiusage.rollup_monthly.month IS

@@ -23,7 +23,7 @@ COMMENT ON COLUMN aiusage.rebuild_job.reason IS 'Why';
 COMMENT ON COLUMN aiusage.rebuild_job.from_day IS 'First day of UTC that is computed anew; business days and months around it, too';
 COMMENT ON COLUMN aiusage.rebuild_job.to_day IS 'Day after the last one';
 COMMENT ON COLUMN aiusage.rebuild_job.status IS 'open: run it, or run it on; done; cancelled: stopped for good by aiusage.cancel_rebuild()';
-COMMENT ON COLUMN aiusage.rebuild_job.phase IS 'What it is at: quarter hours, from the ledger; then days and months, from quarter hours, and latency';
+COMMENT ON COLUMN aiusage.rebuild_job.phase IS 'What it is at: quarter hours, from the ledger; then days, weeks and months, from quarter hours, and latency';
 COMMENT ON COLUMN aiusage.rebuild_job.next_day IS 'Where in the phase it goes on';
 COMMENT ON COLUMN aiusage.rebuild_job.slices IS 'Slices done, a transaction each';
 COMMENT ON COLUMN aiusage.rebuild_job.rows_changed IS 'Rows of rollups that were wrong, missing or too many, and are right now';

@@ -1,4 +1,4 @@
-/* 1.0 -> 1.1: levels of the rollups by month and by owner and day, filled from the quarter hours; folds in chunks. */
+/* 1.0 -> 1.1: levels of the rollups by week, by month, and by owner and day, filled from the quarter hours; folds in chunks. */
 
 -- No fold runs from here to the end of init().
 ALTER TABLE aiusage.fold_state ADD COLUMN cuts bigint[] NOT NULL DEFAULT '{}';
@@ -19,6 +19,8 @@ COMMENT ON COLUMN aiusage.rollup_dimension.tags IS 'Tags that were declared at t
 
 -- usage_hourly is asked for some hours, by this expression.
 CREATE INDEX rollup_15m_hour ON aiusage.rollup_15m (date_bin('1 hour', bucket, '2000-01-01 00:00:00+00'));
+-- Which days a dimension set has.
+CREATE INDEX rollup_daily_dimension ON aiusage.rollup_daily (dimension, day);
 
 -- The id of a set follows from all of its values, the new ones too.
 DO $ids$
@@ -39,6 +41,8 @@ DECLARE
 	meaning record;
 BEGIN
 	FOR level IN SELECT * FROM (VALUES
+			('rollup_weekly', 'week date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (week, dimension)',
+				'week, dimension', 'date_trunc(''week'', (d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date::timestamp)::date, d.dimension', '1, 2'),
 			('rollup_monthly', 'month date NOT NULL, dimension uuid NOT NULL', 'PRIMARY KEY (month, dimension)',
 				'month, dimension', 'aiusage.month_start((d.bucket AT TIME ZONE coalesce(c.time_zone, ''UTC''))::date,
 					CASE WHEN c.unit IN (''month'', ''quarter'') THEN c.start_day ELSE 1 END), d.dimension', '1, 2'),
@@ -87,7 +91,7 @@ BEGIN
 			GROUP BY %s', level.rollup, level.key_columns, level.of_quarter_hour, level.grouping);
 	END LOOP;
 
-	FOR level IN SELECT * FROM unnest(ARRAY['rollup_15m', 'rollup_daily', 'rollup_monthly', 'rollup_owner_daily']) AS r (rollup) LOOP
+	FOR level IN SELECT * FROM unnest(ARRAY['rollup_15m', 'rollup_daily', 'rollup_weekly', 'rollup_monthly', 'rollup_owner_daily']) AS r (rollup) LOOP
 		FOR meaning IN SELECT m.* FROM (VALUES
 				('dimension', 'rollup_dimension.dimension'),
 				('team', 'Team of the assignment at the time; NULL: none'),
@@ -132,6 +136,9 @@ BEGIN
 END
 $update$;
 
+COMMENT ON TABLE aiusage.rollup_weekly IS
+	'Sums of the ledger a week and dimension set, for views of weeks: made by the same folds';
+COMMENT ON COLUMN aiusage.rollup_weekly.week IS 'Monday of the week that the business day is in';
 COMMENT ON TABLE aiusage.rollup_monthly IS
 	'Sums of the ledger a month and dimension set, for views of months: made by the same folds';
 COMMENT ON COLUMN aiusage.rollup_monthly.month IS

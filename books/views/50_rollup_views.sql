@@ -8,10 +8,12 @@
  *   rollup_tail           ... the rows that are not folded yet
  *   rollup_live           quarter hours: rollup_15m and the tail
  *   rollup_daily_live     business days: rollup_daily and the tail
+ *   rollup_weekly_live    weeks: rollup_weekly and the tail
+ *   rollup_weeks_live     weeks, and the weeks before them
  *   rollup_monthly_live   months: rollup_monthly and the tail
  *   rollup_owner_live     business days by team and cost center only: rollup_owner_daily and the tail
  *   rollup_visible        rollup_live with owners, as far as the reader may see
- *   rollup_daily_visible, rollup_monthly_visible, rollup_owner_visible  in the same way
+ *   rollup_daily_visible, rollup_weeks_visible, rollup_monthly_visible, rollup_owner_visible  in the same way
  *
  * Columns that a query does not use cost nothing: they are planned away.
  *
@@ -36,6 +38,8 @@ SELECT r.txid, r.occurred_at,
 	date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00') AS bucket,
 	(date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
 		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date AS day,
+	date_trunc('week', (date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
+		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date::timestamp)::date AS week,
 	aiusage.month_start((date_bin('15 minutes', r.occurred_at, '2000-01-01 00:00:00+00')
 		AT TIME ZONE coalesce(c.time_zone, 'UTC'))::date, CASE WHEN c.unit IN ('month', 'quarter') THEN c.start_day ELSE 1 END) AS month,
 	r.assignment, r.invoice_period, r.api_key, r.provider, r.model, r.endpoint, r.service_tier, r.region,
@@ -126,21 +130,28 @@ DECLARE
 	measures constant text := '{r}.records, {r}.requests, {r}.errors, {r}.retries, {r}.fallbacks, {r}.cache_hits, {r}.accepted, {r}.unpriced, '
 		'{r}.unmatched, {r}.cost, {r}.list_cost, {r}.charge, {r}.failed_cost, {r}.retry_cost, {r}.fallback_cost, {r}.estimated_cost, '
 		'{r}.usage, {r}.usage_reversed, {r}.billed, {r}.billed_reversed, {r}.cost_by_unit';
+	-- a week stands for itself (this), and as the week before in the one after it
+	weeks constant text := format('(SELECT r.week, true AS this, r.dimension, %1$s FROM aiusage.rollup_weekly AS r
+		UNION ALL SELECT r.week + 7, false, r.dimension, %1$s FROM aiusage.rollup_weekly AS r)', replace(measures, '{r}', 'r'));
 	level record;
 BEGIN
 	FOR level IN SELECT * FROM (VALUES
-			('rollup_live', 'rollup_15m', 'bucket'),
-			('rollup_daily_live', 'rollup_daily', 'day'),
-			('rollup_monthly_live', 'rollup_monthly', 'month'))
-		AS l (live, rollup, time)
+			('rollup_live', 'r.bucket', 'aiusage.rollup_15m', 't.bucket', '', '', ''),
+			('rollup_daily_live', 'r.day', 'aiusage.rollup_daily', 't.day', '', '', ''),
+			('rollup_weekly_live', 'r.week', 'aiusage.rollup_weekly', 't.week', '', '', ''),
+			('rollup_weeks_live', 'r.week', weeks, 't.week + l.days', 'CROSS JOIN (VALUES (0), (7)) AS l (days)', ', r.this', ', l.days = 0'),
+			-- which set it is, and which day: for who looks for the days of a month
+			('rollup_monthly_live', 'r.month', 'aiusage.rollup_monthly', 't.month', '', ', r.dimension, NULL::date AS day', ', NULL::uuid, t.day'))
+		AS l (live, time, rollup, tail_time, tail_more, columns, tail_columns)
 	LOOP
 		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
-				SELECT r.%3$I, %4$s FROM aiusage.%2$I AS r JOIN aiusage.rollup_dimension AS d ON d.dimension = r.dimension
+				SELECT %2$s, %3$s FROM %4$s AS r JOIN aiusage.rollup_dimension AS d ON d.dimension = r.dimension
 				UNION ALL
-				SELECT t.%3$I, %5$s FROM aiusage.rollup_tail AS t',
-			level.live, level.rollup, level.time,
-			replace(replace(concat_ws(', ', dimensions, measures), '{d}', 'd'), '{r}', 'r'),
-			replace(replace(concat_ws(', ', dimensions, measures), '{d}', 't'), '{r}', 't'));
+				SELECT %5$s, %6$s FROM aiusage.rollup_tail AS t %7$s',
+			level.live, level.time, replace(replace(concat_ws(', ', dimensions, measures), '{d}', 'd'), '{r}', 'r') || level.columns, level.rollup,
+			level.tail_time, replace(replace(concat_ws(', ', dimensions, measures), '{d}', 't'), '{r}', 't') || level.tail_columns, level.tail_more);
+		-- weeks are read beside those before them
+		CONTINUE WHEN level.live = 'rollup_weekly_live';
 		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
 				SELECT a.team, a.cost_center, a.project, a.environment, a.product,
 					coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
@@ -211,6 +222,15 @@ COMMENT ON VIEW aiusage.rollup_visible IS
 
 COMMENT ON VIEW aiusage.rollup_daily_visible IS
 	'Internal. rollup_daily_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
+
+COMMENT ON VIEW aiusage.rollup_weekly_live IS
+	'Internal. rollup_weekly and the rows that are not folded yet, so exact in every snapshot; several rows a week and dimension set: group them';
+
+COMMENT ON VIEW aiusage.rollup_weeks_live IS
+	'Internal. rollup_weekly_live, each row twice: in its own week (this), and in the one after as of the week before (not this)';
+
+COMMENT ON VIEW aiusage.rollup_weeks_visible IS
+	'Internal. rollup_weeks_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
 
 COMMENT ON VIEW aiusage.rollup_monthly_live IS
 	'Internal. rollup_monthly and the rows that are not folded yet, so exact in every snapshot; several rows a month and dimension set: group them';

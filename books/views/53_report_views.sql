@@ -28,11 +28,7 @@ COMMENT ON VIEW aiusage.report_source IS
 DO $views$
 DECLARE
 	month constant text := $text$
-		aiusage.month_start(v.day, CASE WHEN g.unit IN ('month', 'quarter') THEN g.start_day ELSE 1 END)
-	$text$;
-	source constant text := $text$
-		aiusage.rollup_daily_visible AS v
-		LEFT JOIN aiusage.billing_calendar AS g ON g.calendar = v.invoice_period / 100000
+		aiusage.month_start({v}.day, CASE WHEN g.unit IN ('month', 'quarter') THEN g.start_day ELSE 1 END)
 	$text$;
 	-- by team alone, and by month: levels with few rows
 	owners constant text := $text$
@@ -134,7 +130,8 @@ FROM (
 ) AS u
 LEFT JOIN aiusage.team AS t ON t.team = u.team
 		$view$,
-		-- What was reversed out of it is not there any more: this is a list of things to do.
+		-- What was reversed out of it is not there any more: this is a list of things to do.  Its sums are those of
+		-- months; which days there were is asked of the days, set by set.
 		$view$
 CREATE OR REPLACE VIEW aiusage.unmatched_spend WITH (security_barrier) AS
 SELECT u.month, u.api_key, u.missing, u.team, u.currency, u.first_day, u.last_day,
@@ -142,65 +139,58 @@ SELECT u.month, u.api_key, u.missing, u.team, u.currency, u.first_day, u.last_da
 	n.team AS team_now, n.cost_center AS cost_center_now,
 	{as_of}
 FROM (
-	SELECT {month} AS month, v.api_key,
+	SELECT v.month, v.api_key,
 		CASE WHEN v.assignment IS NULL THEN 'owner' WHEN v.team IS NOT NULL THEN 'cost center'
 			WHEN v.cost_center IS NOT NULL THEN 'team' ELSE 'team and cost center' END AS missing,
 		coalesce(v.team, '(unmatched)') AS team, v.currency,
-		min(v.day) AS first_day, max(v.day) AS last_day,
+		min(coalesce(v.day, x.first_day)) AS first_day, max(coalesce(v.day, x.last_day)) AS last_day,
 		sum(v.requests)::bigint AS requests, sum(v.errors)::bigint AS errors, sum(v.unpriced)::bigint AS unpriced,
 		{tokens},
 		sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost
-	FROM {source}
+	FROM aiusage.rollup_monthly_visible AS v
+	LEFT JOIN aiusage.billing_calendar AS g ON g.calendar = v.invoice_period / 100000
+	CROSS JOIN LATERAL (
+		SELECT min(d.day) AS first_day, max(d.day) AS last_day
+		FROM aiusage.rollup_daily AS d
+		WHERE d.dimension = v.dimension AND d.day >= v.month AND d.day <= v.month + 31 AND {month of day} = v.month
+	) AS x
 	WHERE v.team IS NULL OR v.cost_center IS NULL
 	GROUP BY 1, 2, 3, 4, 5
 	HAVING sum(v.requests) <> 0 OR sum(v.cost) <> 0
 ) AS u
 LEFT JOIN aiusage.key_assignment AS n ON n.api_key = u.api_key AND n.valid_from <= now() AND (n.valid_to IS NULL OR n.valid_to > now())
 		$view$,
-		-- A week's figures stand in its own row, and in the next week's as those before: each half has its own
-		-- filter on the week, so that only the weeks that are asked for are summed.
 		$view$
 CREATE OR REPLACE VIEW aiusage.key_week WITH (security_barrier) AS
 SELECT u.week, u.week + 7 AS ends_on, u.api_key, u.currency, u.requests, u.previous_requests, u.errors, u.accepted, u.unpriced,
 	u.cost, u.previous_cost, u.cost - u.previous_cost AS change,
-	CASE WHEN u.previous_cost > 0 THEN round(100 * (u.cost - u.previous_cost) / u.previous_cost, 2) END AS change_percent,
+	aiusage.change_percent(u.cost, u.previous_cost) AS change_percent,
 	u.failed_cost, u.retry_cost, u.fallback_cost,
 	CASE WHEN u.accepted > 0 THEN u.cost / u.accepted END AS cost_per_accepted,
 	{as_of}
 FROM (
-	SELECT s.week, s.api_key, s.currency,
-		sum(CASE WHEN s.this THEN s.requests ELSE 0 END)::bigint AS requests,
-		sum(CASE WHEN s.this THEN 0 ELSE s.requests END)::bigint AS previous_requests,
-		sum(CASE WHEN s.this THEN s.errors ELSE 0 END)::bigint AS errors,
-		sum(CASE WHEN s.this THEN s.accepted ELSE 0 END)::bigint AS accepted,
-		sum(CASE WHEN s.this THEN s.unpriced ELSE 0 END)::bigint AS unpriced,
-		sum(CASE WHEN s.this THEN s.cost ELSE 0 END) AS cost,
-		sum(CASE WHEN s.this THEN 0 ELSE s.cost END) AS previous_cost,
-		sum(CASE WHEN s.this THEN s.failed_cost ELSE 0 END) AS failed_cost,
-		sum(CASE WHEN s.this THEN s.retry_cost ELSE 0 END) AS retry_cost,
-		sum(CASE WHEN s.this THEN s.fallback_cost ELSE 0 END) AS fallback_cost
-	FROM (
-		SELECT date_trunc('week', v.day::timestamp)::date AS week, true AS this, v.api_key, v.currency,
-			sum(v.requests) AS requests, sum(v.errors) AS errors, sum(v.accepted) AS accepted, sum(v.unpriced) AS unpriced,
-			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
-		FROM aiusage.rollup_daily_visible AS v
-		GROUP BY 1, 3, 4
-		UNION ALL
-		SELECT date_trunc('week', v.day::timestamp)::date + 7 AS week, false AS this, v.api_key, v.currency,
-			sum(v.requests) AS requests, sum(v.errors) AS errors, sum(v.accepted) AS accepted, sum(v.unpriced) AS unpriced,
-			sum(v.cost) AS cost, sum(v.failed_cost) AS failed_cost, sum(v.retry_cost) AS retry_cost, sum(v.fallback_cost) AS fallback_cost
-		FROM aiusage.rollup_daily_visible AS v
-		GROUP BY 1, 3, 4
-	) AS s
+	SELECT v.week, v.api_key, v.currency,
+		coalesce(sum(v.requests) FILTER (WHERE v.this), 0)::bigint AS requests,
+		coalesce(sum(v.requests) FILTER (WHERE NOT v.this), 0)::bigint AS previous_requests,
+		coalesce(sum(v.errors) FILTER (WHERE v.this), 0)::bigint AS errors,
+		coalesce(sum(v.accepted) FILTER (WHERE v.this), 0)::bigint AS accepted,
+		coalesce(sum(v.unpriced) FILTER (WHERE v.this), 0)::bigint AS unpriced,
+		coalesce(sum(v.cost) FILTER (WHERE v.this), 0) AS cost,
+		coalesce(sum(v.cost) FILTER (WHERE NOT v.this), 0) AS previous_cost,
+		coalesce(sum(v.failed_cost) FILTER (WHERE v.this), 0) AS failed_cost,
+		coalesce(sum(v.retry_cost) FILTER (WHERE v.this), 0) AS retry_cost,
+		coalesce(sum(v.fallback_cost) FILTER (WHERE v.this), 0) AS fallback_cost
+	FROM aiusage.rollup_weeks_visible AS v
 	GROUP BY 1, 2, 3
 	-- no row for a week that has not begun
-	HAVING bool_or(s.this) OR s.week <= (SELECT d.today FROM aiusage.report_day AS d)
+	HAVING bool_or(v.this) OR v.week <= (SELECT d.today FROM aiusage.report_day AS d)
 ) AS u
 		$view$
 	]
 	LOOP
-		definition := replace(replace(replace(replace(replace(definition, '{owners}', btrim(owners, E' \n\t')), '{month}', btrim(month, E' \n\t')),
-			'{source}', btrim(source, E' \n\t')), '{as_of}', btrim(as_of, E' \n\t')), '{tokens}', btrim(tokens, E' \n\t'));
+		definition := replace(replace(replace(replace(replace(definition, '{owners}', btrim(owners, E' \n\t')),
+			'{month}', replace(btrim(month, E' \n\t'), '{v}', 'v')), '{month of day}', replace(btrim(month, E' \n\t'), '{v}', 'd')),
+			'{as_of}', btrim(as_of, E' \n\t')), '{tokens}', btrim(tokens, E' \n\t'));
 		EXECUTE definition;
 	END LOOP;
 END

@@ -1,6 +1,5 @@
 /*
- * Usage by user, where aiusage.enable_user_usage() has switched it on, and what
- * aiusage.usage_by_day() sums.
+ * Usage by user, where aiusage.enable_user_usage() has switched it on.
  */
 
 DO $views$
@@ -83,12 +82,3 @@ COMMENT ON COLUMN aiusage.user_usage.cost IS 'Cost, corrections included';
 COMMENT ON COLUMN aiusage.user_usage.failed_cost IS 'Part of cost: requests that did not succeed';
 COMMENT ON COLUMN aiusage.user_usage.charge IS 'What is charged for it by charge books, in charge_currency; 0 where nothing is';
 COMMENT ON COLUMN aiusage.user_usage.as_of IS 'Everything committed before this time is included; on a standby: as far as it has replayed (NULL: nothing since it started)';
-
--- Before it is summed by day: aiusage.usage_by_day() decides which day a quarter hour is of.
-CREATE OR REPLACE VIEW aiusage.report_quarter_hours WITH (security_barrier) AS
-SELECT v.bucket, coalesce(v.team, '(unmatched)') AS team, coalesce(v.cost_center, '(unmatched)') AS cost_center, v.project, v.environment,
-	v.api_key, v.provider, v.model, v.effective_customer AS customer, v.effective_workflow AS workflow, v.currency, v.charge_currency,
-	v.requests, v.errors, v.accepted, v.unpriced, v.usage, v.usage_reversed, v.cost, v.failed_cost, v.charge
-FROM aiusage.rollup_visible AS v;
-COMMENT ON VIEW aiusage.report_quarter_hours IS
-	'Internal. What aiusage.usage_by_day() sums, limited to what the reader may see; several rows a quarter hour and dimension set';

@@ -58,6 +58,7 @@ DECLARE
 BEGIN
 	SELECT string_agg(CASE
 			WHEN c.attname = 'day' THEN '(s.bucket AT TIME ZONE coalesce(k.time_zone, ''UTC''))::date'
+			WHEN c.attname = 'week' THEN 'date_trunc(''week'', (s.bucket AT TIME ZONE coalesce(k.time_zone, ''UTC''))::date::timestamp)::date'
 			WHEN c.attname = 'month' THEN 'aiusage.month_start((s.bucket AT TIME ZONE coalesce(k.time_zone, ''UTC''))::date, '
 				'CASE WHEN k.unit IN (''month'', ''quarter'') THEN k.start_day ELSE 1 END)'
 			WHEN c.attname = 'occurred_at' THEN 's.bucket'

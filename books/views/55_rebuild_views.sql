@@ -12,7 +12,7 @@ COMMENT ON VIEW aiusage.rebuild_progress IS 'Every rebuild of the rollups and ho
 COMMENT ON COLUMN aiusage.rebuild_progress.job IS 'Number of the job';
 COMMENT ON COLUMN aiusage.rebuild_progress.reason IS 'Why';
 COMMENT ON COLUMN aiusage.rebuild_progress.status IS 'open: run it, or run it on; done; cancelled';
-COMMENT ON COLUMN aiusage.rebuild_progress.phase IS 'quarter hours, from the ledger; days, with latency; months';
+COMMENT ON COLUMN aiusage.rebuild_progress.phase IS 'quarter hours, from the ledger; days, with weeks and latency; months';
 COMMENT ON COLUMN aiusage.rebuild_progress.from_day IS 'First day of UTC that is computed anew';
 COMMENT ON COLUMN aiusage.rebuild_progress.to_day IS 'Day after the last one';
 COMMENT ON COLUMN aiusage.rebuild_progress.next_day IS 'Where in the phase it goes on';

@@ -7,28 +7,28 @@ SET client_min_messages = warning;
 CREATE FUNCTION shadow.some_day() RETURNS date LANGUAGE sql VOLATILE AS
 	$$ SELECT s.starts_on + floor(random() * 6)::int FROM shadow.span AS s ORDER BY s.span OFFSET floor(random() * 4) LIMIT 1 $$;
 
--- Days and hours of any zone.
+-- Months, days and hours of any zone.
 CREATE FUNCTION shadow.check_usage_buckets() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	zone text := shadow.zone();
-	width text := shadow.one_of('1d', '1h');
+	width text := shadow.one_of('1mo', '1d', '1h');
 	starts timestamptz := (shadow.some_day() - 3)::timestamp AT TIME ZONE zone;
 	ends timestamptz := ((starts AT TIME ZONE zone) + interval '6 days') AT TIME ZONE zone;
 BEGIN
 	RETURN QUERY
 	WITH theirs AS MATERIALIZED (
-		SELECT b.bucket_start, b.team, b.model, b.currency, b.requests::numeric, b.errors::numeric, b.accepted::numeric, b.unpriced::numeric, b.input_tokens::numeric,
+		SELECT b.bucket_start, b.team, b.model, b.tags::jsonb ->> 'feature' AS feature, b.currency, b.requests::numeric, b.errors::numeric, b.accepted::numeric, b.unpriced::numeric, b.input_tokens::numeric,
 			b.output_tokens::numeric, b.cost
-		FROM aiusage.usage_buckets(starts, ends, width, '{team,model}', '{}', zone) AS b
+		FROM aiusage.usage_buckets(starts, ends, width, '{team,model,tag:feature}', '{}', zone) AS b
 	), ours AS MATERIALIZED (
-		SELECT date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z, coalesce(m.team, '(unmatched)'), m.model, m.currency,
+		SELECT date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z, coalesce(m.team, '(unmatched)'), m.model, coalesce(m.tags ->> 'feature', '(none)'), m.currency,
 			sum(m.requests)::numeric, sum(m.errors)::numeric, sum(m.accepted)::numeric, sum(m.unpriced)::numeric, sum(m.input_tokens)::numeric, sum(m.output_tokens)::numeric, sum(m.cost)
 		-- hours are those of UTC, also where a zone's begin at other minutes
-		FROM shadow.measured AS m, (SELECT CASE width WHEN '1d' THEN zone ELSE 'UTC' END, CASE width WHEN '1d' THEN 'day' ELSE 'hour' END) AS x (z, unit)
+		FROM shadow.measured AS m, (SELECT CASE width WHEN '1h' THEN 'UTC' ELSE zone END, CASE width WHEN '1mo' THEN 'month' WHEN '1d' THEN 'day' ELSE 'hour' END) AS x (z, unit)
 		-- whole buckets, from that of the start to the last that begins before the end
 		WHERE date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z >= date_trunc(x.unit, starts AT TIME ZONE z) AT TIME ZONE z
 			AND date_trunc(x.unit, m.at AT TIME ZONE z) AT TIME ZONE z < ends
-		GROUP BY 1, 2, 3, 4
+		GROUP BY 1, 2, 3, 4, 5
 	)
 	SELECT format('usage_buckets %s to %s, %s in %s: ', starts, ends, width, zone) || string_agg(d::text, E'\n') FROM (
 		(SELECT 'too many', t.* FROM (TABLE theirs EXCEPT ALL TABLE ours) AS t LIMIT 3)
