@@ -16,7 +16,7 @@
 # BENCH_CELLS: some of "load small grow refresh months tail dashboards folds close drop size"
 # only, with BENCH_STATE, a file, to go on where an earlier call ended; report
 # prints what is there.  PG_BIN: where psql is.  Uses a database of its own,
-# bench_rollup.  Prints markdown.
+# BENCH_DATABASE (bench_rollup).  Prints markdown.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,8 @@ if [ -z "$state" ]; then
 	trap 'rm -f "$state"' EXIT
 fi
 
-sql() { "$psql" -X -q -A -t -v ON_ERROR_STOP=1 -d bench_rollup "$@"; }
+database=${BENCH_DATABASE:-bench_rollup}
+sql() { "$psql" -X -q -A -t -v ON_ERROR_STOP=1 -d "$database" "$@"; }
 put() { printf '%s\t%s\n' "$1" "$2" >>"$state"; }
 get() { awk -F '\t' -v cell="$1" '$1 == cell { v = $2 } END { print v }' "$state"; }
 stats() { awk -F '\t' -v cell="$1" '$1 == cell { print $2 }' "$state" | sort -g | awk -v f="$2" '{ v[NR] = $1 } END {
@@ -46,6 +47,13 @@ stats() { awk -F '\t' -v cell="$1" '$1 == cell { print $2 }' "$state" | sort -g 
 # milliseconds that a statement takes, in a session of its own; again: in one that has run it before, as a dashboard's has
 timed() { sql -c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
 again() { sql -c "$1" -c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
+# milliseconds of CPU that it takes there, by itself: what others do meanwhile is not in it; of ten, for the kernel counts by ticks
+cpu() {
+	local ten=() i
+	for i in 1 2 3 4 5 6 7 8 9 10; do ten+=(-c "$1"); done
+	sql -c 'SET max_parallel_workers_per_gather = 0' -c "$1" -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' "${ten[@]}" 2>&1 >/dev/null |
+		awk '$4 == "user," { s += $2 + $5 } END { printf "%.1f\n", s * 100 }'
+}
 seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", b - a }'; }
 now() { date +%s.%N; }
 # ROWS between the times FROM and TO (as SQL over bench.span), by two sessions side by side
@@ -91,14 +99,19 @@ top_movers('team')	SELECT * FROM aiusage.top_movers('team')
 top_movers('model')	SELECT * FROM aiusage.top_movers('model')
 key_model_shift()	SELECT * FROM aiusage.key_model_shift()
 team_usage, 30 days	SELECT * FROM aiusage.team_usage WHERE day >= current_date - 30
+key_usage, 30 days	SELECT * FROM aiusage.key_usage WHERE day >= current_date - 30
+model_usage, 30 days	SELECT * FROM aiusage.model_usage WHERE day >= current_date - 30
 usage_hourly, today	SELECT hour, model, sum(cost) FROM aiusage.usage_hourly WHERE hour >= date_trunc('day', now()) GROUP BY 1, 2
-LIST
-	if [ "$(sql -c "SELECT count(*) FROM pg_proc WHERE pronamespace = 'aiusage'::regnamespace AND proname = 'usage_buckets'")" != 0 ]; then
-		cat <<'LIST'
 usage_buckets, 30 days by model	SELECT * FROM aiusage.usage_buckets(now() - interval '30 days', now(), '1d', ARRAY['model'])
 usage_buckets, a day by the hour	SELECT * FROM aiusage.usage_buckets(now() - interval '1 day', now(), '1h', ARRAY['project'])
+usage_buckets, a year by month and team	SELECT * FROM aiusage.usage_buckets(now() - interval '1 year', now(), '1mo', ARRAY['team'])
+usage_buckets, a year by month and model	SELECT * FROM aiusage.usage_buckets(now() - interval '1 year', now(), '1mo', ARRAY['model'])
+usage_buckets, a year by month and key	SELECT * FROM aiusage.usage_buckets(now() - interval '1 year', now(), '1mo', ARRAY['api_key'])
+usage_growth, three months by model	SELECT * FROM aiusage.usage_growth(date_trunc('month', now()) - interval '3 months', date_trunc('month', now()), ARRAY['model'])
+usage_page, 7 days by model	SELECT aiusage.usage_page(now() - interval '7 days', group_by => ARRAY['model'])
+usage_by_day, 30 days of the calendars' zone	SELECT * FROM aiusage.usage_by_day('UTC', current_date - 30, current_date)
+usage_by_day, 30 days of another zone	SELECT * FROM aiusage.usage_by_day('Europe/Berlin', current_date - 30, current_date)
 LIST
-	fi
 }
 # The views say what the ledger does, or the run is void.
 check() {
@@ -114,7 +127,7 @@ check() {
 
 cell_load() {
 	: >"$state"
-	"$psql" -X -q -d postgres -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS bench_rollup' -c 'CREATE DATABASE bench_rollup'
+	"$psql" -X -q -d postgres -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c "DROP DATABASE IF EXISTS $database" -c "CREATE DATABASE $database"
 	sql -f bench/sql/rollup_setup.sql >/dev/null
 	local from
 	from=$(now)
@@ -217,6 +230,7 @@ cell_dashboards() {
 		for round in $(seq 1 $rounds); do
 			put "dash $name" "$(again "${query//MONTH/$month}" </dev/null)"
 		done
+		put "cpu $name" "$(cpu "${query//MONTH/$month}" </dev/null)"
 	done
 	fold_all
 	check dashboards
@@ -313,10 +327,10 @@ MARKDOWN
 	echo
 	echo "Dashboards, 1000 rows not folded:"
 	echo
-	echo "| query | ms |"
-	echo "|---|---|"
+	echo "| query | ms | ms of CPU, without parallel workers |"
+	echo "|---|---|---|"
 	awk -F '\t' '$1 ~ /^dash / && !seen[$1]++ { print substr($1, 6) }' "$state" | while read -r n; do
-		echo "| $n | $(stats "dash $n" %.1f) |"
+		echo "| $n | $(stats "dash $n" %.1f) | $(stats "cpu $n" %.1f) |"
 	done
 	echo
 	echo "Closing a month of $(stats close_rows %.0f) rows: $(stats close %.0f) ms. Dropping a month of $(get drop_rows) rows: frozen $(get drop_frozen) ms, sealed"
