@@ -52,7 +52,7 @@ cpu() {
 	local ten=() i
 	for i in 1 2 3 4 5 6 7 8 9 10; do ten+=(-c "$1"); done
 	sql -c 'SET max_parallel_workers_per_gather = 0' -c "$1" -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' "${ten[@]}" 2>&1 >/dev/null |
-		awk '$4 == "user," { s += $2 + $5 } END { printf "%.1f\n", s * 100 }'
+		awk '$8 != "" && $9 == "s" && $10 == "elapsed" { s += $2 + $5 } END { printf "%.1f\n", s * 100 }'
 }
 seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", b - a }'; }
 now() { date +%s.%N; }
@@ -150,8 +150,9 @@ folds() {
 			if [ "$n" -ge 1000000 ] && [ "$round" = 0 ]; then continue; fi
 			make_new "$n"
 			sql -c CHECKPOINT
-			ms=$(timed 'SELECT aiusage.refresh()')
-			if [ "$round" != 0 ]; then put "fold_$1_$n" "$ms"; fi
+			ms=$(sql -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' -c 'SELECT aiusage.refresh()' 2>&1 >/dev/null |
+				awk '$10 == "elapsed" { print $8 * 1000, ($2 + $5) * 1000 }' | tail -n 1)
+			if [ "$round" != 0 ]; then put "fold_$1_$n" "${ms% *}"; put "fold_cpu_$1_$n" "${ms#* }"; fi
 			sql -c 'CALL aiusage.maintain()'
 			fold_all
 		done
@@ -319,10 +320,10 @@ MARKDOWN
 	echo "| REFRESH MATERIALIZED VIEW team_day | $(stats refresh_team_day %.0f) |"
 	echo "| REFRESH MATERIALIZED VIEW rollup_daily | $(stats refresh_rollup_daily %.0f) |"
 	echo
-	echo "| aiusage.refresh() of | at $((history / 10)) rows | at $history rows | dearer | REFRESH team_day / fold | REFRESH rollup_daily / fold |"
-	echo "|---|---|---|---|---|---|"
+	echo "| aiusage.refresh() of | at $((history / 10)) rows | at $history rows | dearer | CPU | CPU | dearer | REFRESH team_day / fold | REFRESH rollup_daily / fold |"
+	echo "|---|---|---|---|---|---|---|---|---|"
 	for n in $fold_rows; do
-		echo "| $n new rows | $(stats fold_small_$n %.0f) | $(stats fold_large_$n %.0f) | $(over fold_large_$n fold_small_$n) | $(over refresh_team_day fold_large_$n) | $(over refresh_rollup_daily fold_large_$n) |"
+		echo "| $n new rows | $(stats fold_small_$n %.0f) | $(stats fold_large_$n %.0f) | $(over fold_large_$n fold_small_$n) | $(stats fold_cpu_small_$n %.0f) | $(stats fold_cpu_large_$n %.0f) | $(over fold_cpu_large_$n fold_cpu_small_$n) | $(over refresh_team_day fold_large_$n) | $(over refresh_rollup_daily fold_large_$n) |"
 	done
 	echo
 	echo "Dashboards, 1000 rows not folded:"

@@ -1,12 +1,12 @@
 /*
  * Where buckets of time are read from: the coarsest level that knows the answer.
  *
- * A month of the rollups that lies whole in one bucket is read as a month, a
- * business day that does as a day, and only the days that a bucket divides by
- * quarter hours.  So in the zone of the business days a day is one row a
- * dimension set, and a year in another zone is its months or days but for the hours at its
- * ends.  Where billing calendars differ in zone, or in the day on which months
- * begin, each has pieces of its own.
+ * A month of the rollups that lies whole in one bucket is read as a month, a week
+ * that does as a week, a business day that does as a day, and only the days that a
+ * bucket divides by quarter hours.  So in the zone of the business days a day is
+ * one row a dimension set, and a year in another zone is its weeks and days, but for the
+ * twelve that it divides.  Where billing calendars differ in zone, or in the day on
+ * which months begin, each has pieces of its own.
  *
  * Pieces are SQL: their times and zones are literals, so that the planner sees them.
  */
@@ -96,6 +96,7 @@ DECLARE
 	days datemultirange;
 	divided datemultirange;		-- days that are not whole in one bucket
 	months datemultirange;
+	weeks datemultirange;
 	quarters tstzmultirange;
 	c record;
 BEGIN
@@ -123,37 +124,47 @@ BEGIN
 		days := datemultirange(daterange((bucket_pieces.starts AT TIME ZONE c.time_zone)::date, (bucket_pieces.ends AT TIME ZONE c.time_zone)::date));
 		divided := '{}';
 		months := '{}';
-		IF c.time_zone = zone AND width <> 'all' THEN
-			clocks := 'v.{time}::timestamp';
-			IF c.month_day = 1 THEN
-				months := days;
-			END IF;
-		ELSE
-			clocks := CASE WHEN c.time_zone = zone THEN 'v.{time}::timestamp' ELSE format('v.{time}::timestamp AT TIME ZONE %L AT TIME ZONE %L', c.time_zone, zone) END;
+		weeks := '{}';
+		clocks := CASE WHEN c.time_zone = zone THEN 'v.{time}::timestamp' ELSE format('v.{time}::timestamp AT TIME ZONE %L AT TIME ZONE %L', c.time_zone, zone) END;
+		IF c.time_zone <> zone OR width = 'all' OR c.month_day > 1 THEN
 			bounds := coalesce(bounds, aiusage.bucket_bounds(bucket_pieces.starts, bucket_pieces.ends, width, zone));
 			SELECT coalesce(range_agg(daterange(d.day, d.day + 1)), '{}') INTO divided
 			FROM unnest(bounds) AS b (at), LATERAL (SELECT (b.at AT TIME ZONE c.time_zone)::date AS day) AS d
 			WHERE d.day::timestamp AT TIME ZONE c.time_zone <> b.at;
 			days := days - divided;
 			IF c.month_day IS NOT NULL THEN
-				SELECT coalesce(range_agg(daterange(m.starts_on, m.ends_on)), '{}') INTO months
+				-- first days of months, and Mondays; whole where they are in the span and no bucket begins within
+				SELECT coalesce(range_agg(daterange(p.starts_on, p.ends_on)) FILTER (WHERE p.is_month), '{}'),
+					coalesce(range_agg(daterange(p.starts_on, p.ends_on)) FILTER (WHERE NOT p.is_month), '{}')
+				INTO months, weeks
 				FROM (
-					SELECT s.on AS starts_on, lead(s.on) OVER (ORDER BY s.on) AS ends_on
+					SELECT true AS is_month, s.on AS starts_on, lead(s.on) OVER (ORDER BY s.on) AS ends_on
 					FROM generate_series(date_trunc('month', lower(days)::timestamp) - interval '1 month', upper(days)::timestamp + interval '1 month', '1 month') AS g (first),
 						LATERAL (SELECT least(g.first::date + (c.month_day - 1), (g.first + interval '1 month')::date - 1) AS on) AS s
-				) AS m
-				WHERE daterange(m.starts_on, m.ends_on) <@ days
+					UNION ALL
+					SELECT false, g.monday::date, g.monday::date + 7
+					FROM generate_series(date_trunc('week', lower(days)::timestamp), upper(days)::timestamp, '7 days') AS g (monday)
+				) AS p
+				WHERE daterange(p.starts_on, p.ends_on) <@ days
 					AND NOT EXISTS (SELECT FROM unnest(bounds) AS b (at)
-						WHERE b.at > m.starts_on::timestamp AT TIME ZONE c.time_zone AND b.at < m.ends_on::timestamp AT TIME ZONE c.time_zone);
+						WHERE b.at > p.starts_on::timestamp AT TIME ZONE c.time_zone AND b.at < p.ends_on::timestamp AT TIME ZONE c.time_zone);
+				-- weeks of what months leave: one that is partly in a month is read by days
+				SELECT coalesce(range_agg(daterange(w.monday, w.monday + 7)), '{}') INTO weeks
+				FROM unnest(weeks) AS r, LATERAL (SELECT g.monday::date FROM generate_series(lower(r)::timestamp, upper(r)::timestamp - interval '7 days', '7 days') AS g (monday)) AS w
+				WHERE NOT daterange(w.monday, w.monday + 7) && months;
 			END IF;
+		ELSIF c.month_day = 1 THEN
+			months := days;
 		END IF;
-		days := days - months;
+		days := days - months - weeks;
 		quarters := coalesce((SELECT range_agg(tstzrange(lower(d)::timestamp AT TIME ZONE c.time_zone, upper(d)::timestamp AT TIME ZONE c.time_zone)) FROM unnest(divided) AS d), '{}')
 			* tstzmultirange(tstzrange(bucket_pieces.starts, bucket_pieces.ends));
 
 		found := found || jsonb_build_array(
 			jsonb_build_array('bucket_months', CASE WHEN c.time_zone = zone AND width = '1mo' THEN 'v.month' ELSE format(slot_of, replace(clocks, '{time}', 'month')) END,
 				(SELECT string_agg(format('v.month >= %L AND v.month < %L', lower(r), upper(r)), ' OR ') FROM unnest(months) AS r), of_calendar),
+			jsonb_build_array('bucket_weeks', format(slot_of, replace(clocks, '{time}', 'week')),
+				(SELECT string_agg(format('v.week >= %L AND v.week < %L', lower(r), upper(r)), ' OR ') FROM unnest(weeks) AS r), of_calendar),
 			jsonb_build_array(CASE bucket_pieces.level WHEN 'sets' THEN 'bucket_days' ELSE 'bucket_' || bucket_pieces.level END,
 				CASE WHEN c.time_zone = zone AND width = '1d' THEN 'v.day' ELSE format(slot_of, replace(clocks, '{time}', 'day')) END,
 				(SELECT string_agg(format('v.day >= %L AND v.day < %L', lower(r), upper(r)), ' OR ') FROM unnest(days) AS r), of_calendar),

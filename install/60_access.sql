@@ -71,7 +71,7 @@ AS $$
 		('analyst admin approver member', 'report_day report_source team_month team_month_charges team_month_models team_month_workflows
 			team_month_quota_events unmatched_spend key_week', 'SELECT', false),
 		('analyst admin approver member', 'report_span key_review key_model_shift top_movers usage_by_day', 'EXECUTE', false),
-		('analyst admin approver member', 'bucket_base bucket_calendar bucket_months bucket_days bucket_quarters bucket_owners bucket_named bucket_people
+		('analyst admin approver member', 'bucket_base bucket_calendar bucket_months bucket_weeks bucket_days bucket_quarters bucket_owners bucket_named bucket_people
 			bucket_rows', 'SELECT', false),
 		('analyst admin approver member', 'latency_source latency_daily latency_histogram', 'SELECT', false),
 		('analyst admin approver member', 'latency', 'EXECUTE', false),

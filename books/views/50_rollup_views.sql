@@ -13,7 +13,7 @@
  *   rollup_monthly_live   months: rollup_monthly and the tail
  *   rollup_owner_live     business days by team and cost center only: rollup_owner_daily and the tail
  *   rollup_visible        rollup_live with owners, as far as the reader may see
- *   rollup_daily_visible, rollup_weeks_visible, rollup_monthly_visible, rollup_owner_visible  in the same way
+ *   rollup_daily_visible, rollup_weekly_visible, rollup_weeks_visible, rollup_monthly_visible, rollup_owner_visible  in the same way
  *
  * Columns that a query does not use cost nothing: they are planned away.
  *
@@ -150,8 +150,6 @@ BEGIN
 				SELECT %5$s, %6$s FROM aiusage.rollup_tail AS t %7$s',
 			level.live, level.time, replace(replace(concat_ws(', ', dimensions, measures), '{d}', 'd'), '{r}', 'r') || level.columns, level.rollup,
 			level.tail_time, replace(replace(concat_ws(', ', dimensions, measures), '{d}', 't'), '{r}', 't') || level.tail_columns, level.tail_more);
-		-- weeks are read beside those before them
-		CONTINUE WHEN level.live = 'rollup_weekly_live';
 		EXECUTE format('CREATE OR REPLACE VIEW aiusage.%1$I AS
 				SELECT a.team, a.cost_center, a.project, a.environment, a.product,
 					coalesce(l.customer, a.customer) AS effective_customer, coalesce(l.workflow, a.workflow) AS effective_workflow,
@@ -225,6 +223,9 @@ COMMENT ON VIEW aiusage.rollup_daily_visible IS
 
 COMMENT ON VIEW aiusage.rollup_weekly_live IS
 	'Internal. rollup_weekly and the rows that are not folded yet, so exact in every snapshot; several rows a week and dimension set: group them';
+
+COMMENT ON VIEW aiusage.rollup_weekly_visible IS
+	'Internal. rollup_weekly_live with the owners of the assignment, limited to the teams, cost centers and customers that the reader may see; unmatched usage is for those who see everything';
 
 COMMENT ON VIEW aiusage.rollup_weeks_live IS
 	'Internal. rollup_weekly_live, each row twice: in its own week (this), and in the one after as of the week before (not this)';

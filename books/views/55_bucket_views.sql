@@ -35,6 +35,10 @@ CREATE OR REPLACE VIEW aiusage.bucket_months WITH (security_barrier) AS
 SELECT v.month, {sets}, {currencies}, {measures}, {lines} FROM aiusage.rollup_monthly_visible AS v
 		$view$,
 		$view$
+CREATE OR REPLACE VIEW aiusage.bucket_weeks WITH (security_barrier) AS
+SELECT v.week, {sets}, {currencies}, {measures}, {lines} FROM aiusage.rollup_weekly_visible AS v
+		$view$,
+		$view$
 CREATE OR REPLACE VIEW aiusage.bucket_days WITH (security_barrier) AS
 SELECT v.day, {sets}, {currencies}, {measures}, {lines} FROM aiusage.rollup_daily_visible AS v
 		$view$,
@@ -100,6 +104,7 @@ WHERE (SELECT aiusage.sees_everything())
 	OR coalesce(v.customer, a.customer) = ANY ((SELECT aiusage.visible_customers())::text[]);
 
 COMMENT ON VIEW aiusage.bucket_months IS 'Internal. Months for aiusage.usage_buckets(), limited to what the reader may see; several rows a month and dimension set';
+COMMENT ON VIEW aiusage.bucket_weeks IS 'Internal. Weeks for aiusage.usage_buckets(), limited to what the reader may see; several rows a week and dimension set';
 COMMENT ON VIEW aiusage.bucket_days IS 'Internal. Business days for aiusage.usage_buckets(), limited to what the reader may see; several rows a day and dimension set';
 COMMENT ON VIEW aiusage.bucket_quarters IS 'Internal. Quarter hours for aiusage.usage_buckets(), limited to what the reader may see; several rows a quarter hour and dimension set';
 COMMENT ON VIEW aiusage.bucket_owners IS 'Internal. Business days by team and cost center alone for aiusage.usage_buckets(), limited to what the reader may see; several rows a day and owner';
