@@ -12,7 +12,10 @@
 #
 # BENCH_DIR: a directory with the server's socket (default: PGHOST and so on).
 # BENCH_ROWS: rows of history (20000000).  BENCH_QUICK=1: 200000 rows, few rounds.
-# BENCH_ROUNDS, BENCH_FOLDS: how often a cell is measured, and folds of how many rows.
+# BENCH_ROUNDS, BENCH_RAW_ROUNDS, BENCH_FOLDS: how often a cell is measured, how often the ledger is
+# read for it, and folds of how many rows.
+# BENCH_CHECK: by what views and ledger are compared after a cell (team period; none: not at all, for a machine that
+# others use: it reads the whole ledger each time).
 # BENCH_CELLS: some of "load small grow refresh months tail dashboards folds close drop size"
 # only, with BENCH_STATE, a file, to go on where an earlier call ended; report
 # prints what is there.  PG_BIN: where psql is.  Uses a database of its own,
@@ -27,6 +30,8 @@ fi
 psql=${PG_BIN:+$PG_BIN/}psql
 history=${BENCH_ROWS:-20000000}
 rounds=${BENCH_ROUNDS:-5}
+raw_rounds=${BENCH_RAW_ROUNDS:-3}
+checks=${BENCH_CHECK-team period}
 fold_rows=${BENCH_FOLDS:-10000 100000 1000000}
 if [ "${BENCH_QUICK:-0}" != 0 ]; then history=${BENCH_ROWS:-200000} rounds=${BENCH_ROUNDS:-2} fold_rows="1000 10000"; fi
 run_cells=${BENCH_CELLS:-load small grow refresh months tail dashboards folds close drop size report}
@@ -39,6 +44,7 @@ fi
 database=${BENCH_DATABASE:-bench_rollup}
 sql() { "$psql" -X -q -A -t -v ON_ERROR_STOP=1 -d "$database" "$@"; }
 put() { printf '%s\t%s\n' "$1" "$2" >>"$state"; }
+put_both() { put "$1" "${2% *}"; put "cpu_$1" "${2#* }"; }
 get() { awk -F '\t' -v cell="$1" '$1 == cell { v = $2 } END { print v }' "$state"; }
 stats() { awk -F '\t' -v cell="$1" '$1 == cell { print $2 }' "$state" | sort -g | awk -v f="$2" '{ v[NR] = $1 } END {
 	if (!NR) { printf "-"; exit }
@@ -47,13 +53,14 @@ stats() { awk -F '\t' -v cell="$1" '$1 == cell { print $2 }' "$state" | sort -g 
 # milliseconds that a statement takes, in a session of its own; again: in one that has run it before, as a dashboard's has
 timed() { sql -c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
 again() { sql -c "$1" -c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
-# milliseconds of CPU that it takes there, by itself: what others do meanwhile is not in it; of ten, for the kernel counts by ticks
-cpu() {
-	local ten=() i
-	for i in 1 2 3 4 5 6 7 8 9 10; do ten+=(-c "$1"); done
-	sql -c 'SET max_parallel_workers_per_gather = 0' -c "$1" -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' "${ten[@]}" 2>&1 >/dev/null |
-		awk '$8 != "" && $9 == "s" && $10 == "elapsed" { s += $2 + $5 } END { printf "%.1f\n", s * 100 }'
-}
+# milliseconds, and milliseconds of CPU, which what others do meanwhile is not in; without parallel workers, whose is counted elsewhere.
+# The statistics of SET are not the statement's: the last lines are.
+stats_of() { sql -c 'SET max_parallel_workers_per_gather = 0' "${@:2}" -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' "${@:2}" 2>&1 >/dev/null |
+	awk '$10 == "elapsed" { print $8 * 1000, ($2 + $5) * 1000 }' | tail -n "$1"; }
+both() { sql -c 'SET max_parallel_workers_per_gather = 0' -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' -c "$1" 2>&1 >/dev/null |
+	awk '$10 == "elapsed" { print $8 * 1000, ($2 + $5) * 1000 }' | tail -n 1; }
+both_again() { stats_of 1 -c "$1"; }
+cpu() { stats_of 5 -c "$1" -c "$1" -c "$1" -c "$1" -c "$1" | awk '{ s += $2 } END { printf "%.1f\n", s / NR }'; }
 seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", b - a }'; }
 now() { date +%s.%N; }
 # ROWS between the times FROM and TO (as SQL over bench.span), by two sessions side by side
@@ -116,7 +123,7 @@ LIST
 # The views say what the ledger does, or the run is void.
 check() {
 	local by differ
-	for by in team period; do
+	for by in ${checks%none}; do
 		differ=$(sql -c "WITH v AS MATERIALIZED ($(month_by v $by)), r AS MATERIALIZED ($(month_by r $by))
 			SELECT count(*) FROM ((TABLE v EXCEPT ALL TABLE r) UNION ALL (TABLE r EXCEPT ALL TABLE v)) AS d")
 		[ "$differ" = 0 ] || fail "$1: by $by $differ rows differ between the views and the ledger"
@@ -150,8 +157,7 @@ folds() {
 			if [ "$n" -ge 1000000 ] && [ "$round" = 0 ]; then continue; fi
 			make_new "$n"
 			sql -c CHECKPOINT
-			ms=$(sql -c 'SET client_min_messages = log' -c 'SET log_statement_stats = on' -c 'SELECT aiusage.refresh()' 2>&1 >/dev/null |
-				awk '$10 == "elapsed" { print $8 * 1000, ($2 + $5) * 1000 }' | tail -n 1)
+			ms=$(both 'SELECT aiusage.refresh()')
 			if [ "$round" != 0 ]; then put "fold_$1_$n" "${ms% *}"; put "fold_cpu_$1_$n" "${ms#* }"; fi
 			sql -c 'CALL aiusage.maintain()'
 			fold_all
@@ -180,10 +186,10 @@ cell_refresh() {
 	local round
 	for round in 1 2; do
 		case $round in
-			1) put refresh_team_day "$(timed 'REFRESH MATERIALIZED VIEW bench.team_day')"
-				put refresh_rollup_daily "$(timed 'REFRESH MATERIALIZED VIEW bench.rollup_daily')" ;;
-			2) put refresh_rollup_daily "$(timed 'REFRESH MATERIALIZED VIEW bench.rollup_daily')"
-				put refresh_team_day "$(timed 'REFRESH MATERIALIZED VIEW bench.team_day')" ;;
+			1) put_both refresh_team_day "$(both 'REFRESH MATERIALIZED VIEW bench.team_day')"
+				put_both refresh_rollup_daily "$(both 'REFRESH MATERIALIZED VIEW bench.rollup_daily')" ;;
+			2) put_both refresh_rollup_daily "$(both 'REFRESH MATERIALIZED VIEW bench.rollup_daily')"
+				put_both refresh_team_day "$(both 'REFRESH MATERIALIZED VIEW bench.team_day')" ;;
 		esac
 	done
 	sql -c 'ANALYZE bench.team_day' -c 'ANALYZE bench.rollup_daily'
@@ -198,13 +204,14 @@ months() {
 			v= r=
 			for side in $order; do
 				if [ $side = r ]; then
-					if [ "$round" = 0 ] || [ "$round" -gt 3 ]; then continue; fi
-					ms=$(timed "$(month_by $side $by)")
+					if [ "$round" = 0 ] || [ "$round" -gt "$raw_rounds" ]; then continue; fi
+					ms=$(both "$(month_by $side $by)")
 				else
-					ms=$(again "$(month_by $side $by)")
+					ms=$(both_again "$(month_by $side $by)")
 				fi
-				if [ "$round" != 0 ]; then put "$1_${side}_$by" "$ms"; fi
-				case $side in v) v=$ms ;; r) r=$ms ;; esac
+				if [ "$round" != 0 ]; then put "$1_${side}_$by" "${ms% *}"; put "$1_cpu_${side}_$by" "${ms#* }"; fi
+				# of CPU: on a machine that others use, too
+				case $side in v) v=${ms#* } ;; r) r=${ms#* } ;; esac
 			done
 			if [ "$round" != 0 ] && [ -n "$r" ]; then put "$1_ratio_$by" "$(awk -v v="$v" -v r="$r" 'BEGIN { print r / v }')"; fi
 		done
