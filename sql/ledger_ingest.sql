@@ -74,3 +74,11 @@ BEGIN READ ONLY;
 SELECT * FROM aiusage.ingest('[{"api_key": "ingest_key", "provider": "ingestlab", "model": "m1", "usage": {}}]');
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
+
+-- what no row is at fault for is passed on, and not called a refused row: a trigger of the site's own that is broken
+BEGIN;
+CREATE FUNCTION pg_temp.site() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_temp.nowhere(); RETURN NEW; END $$;
+CREATE TRIGGER site BEFORE INSERT ON aiusage.usage_record FOR EACH ROW EXECUTE FUNCTION pg_temp.site();
+SELECT outcome FROM aiusage.ingest('[{"api_key": "ingest_key", "provider": "p", "model": "m", "usage": {"input_tokens": 1}}]');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
