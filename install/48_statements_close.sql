@@ -88,22 +88,34 @@ BEGIN
 	GROUP BY l.currency
 	HAVING sum(l.estimated_cost) <> 0;
 
-	-- Somebody is to be charged, and the charge book has no price.  Of days on which one applied from the first moment to the last.
+	/*
+	 * Somebody is to be charged, and the charge book has no price.  Of days on
+	 * which one applied from the first moment to the last.  What was charged
+	 * since, by adjustments of the same labels, is taken off.
+	 */
 	RETURN QUERY
-	SELECT 'uncharged', sum(u.requests)::bigint, trim_scale(sum(u.cost)), u.currency,
+	SELECT 'uncharged', sum(u.requests - u.charged_since)::bigint, CASE WHEN bool_and(u.charged_since = 0) THEN trim_scale(sum(u.cost)) END, u.currency,
 		'A charge book applied, and has no price for them: they cost this, and nobody is billed.',
 		'Publish the missing prices in the charge book; aiusage.reprice() with that version then books the charges.'
 	FROM (
-		SELECT v.day, v.api_key, v.assignment, v.customer, v.currency, sum(v.requests) AS requests, sum(v.cost) AS cost
+		SELECT v.day, v.api_key, v.assignment, v.customer, min(v.currency) FILTER (WHERE v.charge_currency IS NULL) AS currency,
+			sum(v.requests) FILTER (WHERE v.charge_currency IS NULL) AS requests,
+			coalesce(sum(v.records - v.requests) FILTER (WHERE v.charge_currency IS NOT NULL), 0) AS charged_since,
+			CASE WHEN count(DISTINCT v.currency) FILTER (WHERE v.charge_currency IS NULL) < 2 THEN sum(v.cost) FILTER (WHERE v.charge_currency IS NULL) END AS cost
 		FROM aiusage.rollup_daily_live AS v
-		WHERE v.invoice_period = p AND v.charge_currency IS NULL
+		WHERE v.invoice_period = p
 			AND EXISTS (SELECT FROM aiusage.price_book_assignment AS b WHERE b.purpose = 'charge')
-		GROUP BY 1, 2, 3, 4, 5
-		HAVING sum(v.requests) > 0
+		GROUP BY v.day, v.api_key, v.assignment, v.customer, v.provider, v.model, v.endpoint, v.service_tier, v.region, v.workflow, v.status, v.status_class, v.tags
+		HAVING sum(v.requests) FILTER (WHERE v.charge_currency IS NULL) > coalesce(sum(v.records - v.requests) FILTER (WHERE v.charge_currency IS NOT NULL), 0)
 	) AS u
+	LEFT JOIN aiusage.key_assignment AS a USING (assignment)
 	CROSS JOIN LATERAL aiusage.owner_books_at(u.api_key, u.assignment, u.customer, u.day::timestamp AT TIME ZONE zone) AS f
 	CROSS JOIN LATERAL aiusage.owner_books_at(u.api_key, u.assignment, u.customer, (u.day + 1)::timestamp AT TIME ZONE zone - interval '1 microsecond') AS l
-	WHERE f.charge_book IS NOT NULL AND l.charge_book IS NOT NULL
+	-- most usage is charged to nobody, which is known without asking day by day
+	WHERE (u.api_key IN (SELECT b.api_key FROM aiusage.price_book_assignment AS b WHERE b.purpose = 'charge' AND b.api_key IS NOT NULL)
+			OR coalesce(u.customer, a.customer) IN (SELECT b.customer FROM aiusage.price_book_assignment AS b WHERE b.purpose = 'charge' AND b.customer IS NOT NULL)
+			OR a.team IN (SELECT b.team FROM aiusage.price_book_assignment AS b WHERE b.purpose = 'charge' AND b.team IS NOT NULL))
+		AND f.charge_book IS NOT NULL AND l.charge_book IS NOT NULL
 	GROUP BY u.currency;
 
 	RETURN QUERY
@@ -157,8 +169,10 @@ BEGIN
 		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 			-- The lock given back, whoever waits for it goes on: partitions are being made, for one.
 			-- Of a large partition an autovacuum takes hours.  It gives way, but only to who has waited for deadlock_timeout.
-			EXIT WHEN try = 2 OR NOT EXISTS (SELECT FROM pg_locks AS l
-				WHERE l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid <> pg_backend_pid()
+			-- Autovacuum is what works on a database as nobody; its backend_type is shown to superusers.
+			PERFORM pg_stat_clear_snapshot();
+			EXIT WHEN try = 2 OR NOT EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+				WHERE l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND a.usesysid IS NULL AND a.datid IS NOT NULL
 					AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
 					AND l.relation IN (SELECT p.relid FROM pg_partition_tree('aiusage.usage_record') AS p WHERE p.isleaf));
 			PERFORM set_config('lock_timeout', ((SELECT s.setting::int FROM pg_settings AS s WHERE s.name = 'deadlock_timeout') + 500)::text, true);

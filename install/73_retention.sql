@@ -473,7 +473,8 @@ BEGIN
 		PERFORM pg_stat_clear_snapshot();
 		UPDATE aiusage.ledger_partition AS x
 		SET waits_for = ARRAY(SELECT l.virtualtransaction FROM pg_locks AS l WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid()
-			AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = l.pid AND (a.datname <> current_database() OR a.backend_type = 'autovacuum worker')))
+			AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = l.pid AND (a.datname <> current_database()
+				OR a.usesysid IS NULL AND a.datid IS NOT NULL)))		-- an autovacuum
 		WHERE x.number = p.number
 		RETURNING * INTO p;
 	END IF;

@@ -97,6 +97,19 @@ SELECT finding, records, amount, currency, detail FROM aiusage.period_findings(:
 -- What is charged and has no charge: model n, of keys with a charge book, and nothing of keys without one
 SELECT count(*), trim_scale(sum(u.cost::numeric)) AS cost FROM aiusage.usage_record AS u
 WHERE u.invoice_period = :march AND u.charge IS NULL AND u.cost IS NOT NULL AND u.api_key IN ('k2', 'k4');
+-- of which a price that is published later, and a reprice of a week, leave the rest; a reprice of all leaves none
+BEGIN;
+SELECT aiusage.import_prices('resale', 'aiusage', $${"providers": [{"provider": "lab", "match": {"equals": "lab"}, "models": [
+	{"model": "m", "match": {"equals": "m"}, "rules": [{"prices": [{"unit": "input_tokens", "rate": 5, "per": 1000000}, {"unit": "output_tokens", "rate": 25, "per": 1000000}]}]},
+	{"model": "n", "match": {"equals": "n"}, "rules": [{"prices": [{"unit": "input_tokens", "rate": 1, "per": 1000000}, {"unit": "output_tokens", "rate": 9, "per": 1000000}]}]}]}]}$$, '2020-01-01') AS resale \gset
+SELECT max(version) AS resale FROM aiusage.price_version WHERE book = 'resale' \gset
+SELECT sum(changed) > 0 AS charged FROM aiusage.reprice('{"model": "n", "from": "2024-03-04Z", "to": "2024-03-11Z"}', :resale, 'the missing price', NULL, false);
+SELECT records, amount, currency FROM aiusage.period_findings(:march) WHERE finding = 'uncharged';
+SELECT count(*) FROM aiusage.usage_record AS u WHERE u.invoice_period = :march AND u.kind = 'usage' AND u.charge IS NULL AND u.cost IS NOT NULL AND u.api_key IN ('k2', 'k4')
+	AND NOT EXISTS (SELECT FROM aiusage.usage_record AS r WHERE r.adjusts = u.id AND r.charge IS NOT NULL);
+SELECT sum(changed) > 0 AS charged FROM aiusage.reprice('{"model": "n"}', :resale, 'the missing price', NULL, false);
+SELECT count(*) AS uncharged FROM aiusage.period_findings(:march) WHERE finding = 'uncharged';
+ROLLBACK;
 SELECT aiusage.close_period(:march);
 \echo :SQLSTATE
 SELECT aiusage.close_period(:march, NULL, true);

@@ -14,6 +14,12 @@ use Test::More;
 my $node = new_node('autovacuum', conf => "autovacuum_naptime = 1s\nlog_min_messages = fatal\n");
 make_lab($node, 'lab');
 my $sql = sub { return $node->safe_psql('lab', $_[0]) };
+# an owner that is shown nothing of other roles' backends
+$sql->(q{CREATE ROLE books_owner; DO $$ DECLARE r record; BEGIN
+	FOR r IN SELECT c.oid::regclass AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind FROM pg_class AS c
+		WHERE c.relnamespace = 'aiusage'::regnamespace AND c.relkind IN ('r', 'p', 'v') LOOP
+		EXECUTE format('ALTER %s %s OWNER TO books_owner', r.kind, r.name);
+	END LOOP; END $$; SELECT FROM aiusage.init()});
 my $partition = $sql->(q{SELECT partition FROM aiusage.partition_ranges() WHERE now() >= lower_at AND now() < upper_at});
 my $vacuuming = q{SELECT count(*) > 0 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 	WHERE a.backend_type = 'autovacuum worker' AND l.relation = '%s'::regclass AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted};
