@@ -55,9 +55,12 @@ VALUES ('robust', 'p', 'm', '{}', '-1e15 USD', 'final', '{"USD": {}}');
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost, cost_state, cost_by_unit)
 VALUES ('robust', 'p', 'm', '{}', '1.25 EUR', 'final', '{"EUR": {"requests": 1.25}}') RETURNING cost;
 
--- and a time that limits can be counted by
+-- and a time of booking that has come, which limits can be counted by
 INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost, cost_state, cost_by_unit, recorded_at)
 VALUES ('robust', 'p', 'm', '{}', '1.25 EUR', 'final', '{"EUR": {"requests": 1.25}}', 'infinity');
+-- a sliding limit would be ahead of everybody's rows
+INSERT INTO aiusage.usage_record (api_key, provider, model, usage, cost, cost_state, cost_by_unit, recorded_at)
+VALUES ('robust', 'p', 'm', '{}', '1.25 EUR', 'final', '{"EUR": {"requests": 1.25}}', now() + interval '61 minutes');
 
 -- every cache has a trigger for rows that logical replication brings, which come without statement triggers
 SELECT c.relname FROM pg_trigger AS s JOIN pg_class AS c ON c.oid = s.tgrelid

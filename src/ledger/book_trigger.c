@@ -204,12 +204,13 @@ keep(BookRow *row, const LedgerContext *ctx, TimestampTz now)
 		SET(row, attempt, Int16GetDatum(1));
 	if (row->isnull[COL_recorded_at])
 		SET(row, recorded_at, TimestampTzGetDatum(now));
-	else if (unlikely(TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(row->values[COL_recorded_at]))))
+	else if (unlikely(DatumGetTimestampTz(row->values[COL_recorded_at]) > now + AIU_ID_AHEAD ||
+					  TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(row->values[COL_recorded_at]))))
 		ereport(ERROR,
 				(errcode(ERRCODE_AIU_INVALID),
-				 errmsg("recorded_at must be finite"),
-				 errdetail("Limits and statements go by when a row was booked."),
-				 errhint("Leave it out when it is not known: it is now, then.")));
+				 errmsg("recorded_at is infinite or in the future"),
+				 errdetail("Limits and statements go by when a row was booked; at most 1 hour ahead of this server's clock is allowed."),
+				 errhint("Leave it out when it is not known: it is now, then. If the row is replicated, check both servers' clocks.")));
 	if (row->isnull[COL_invoice_period])
 	{
 		AiuAttribution owner;
