@@ -275,7 +275,7 @@ AS $$
 DECLARE
 	v_job pg_catalog.int8;
 	v_step pg_catalog.record;
-	v_name pg_catalog.text := pg_catalog.current_setting('application_name');
+	v_name pg_catalog.text;
 	v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 BEGIN
 	v_job := (SELECT p.job FROM aiusage.rebuild_progress AS p WHERE p.status OPERATOR(pg_catalog.=) 'open');
@@ -286,8 +286,10 @@ BEGIN
 	END IF;
 	COMMIT;
 	LOOP
+		-- for this transaction, so that a cancel leaves no trace of it
+		PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage rebuild', v_name), true);
 		SELECT * INTO v_step FROM aiusage.rebuild_step(v_job);
-		PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage rebuild: ', v_step.phase, ' ', v_step.percent, '%'), false);
+		v_name := pg_catalog.concat(': ', v_step.phase, ' ', v_step.percent, '%');
 		COMMIT;
 		EXIT WHEN v_step.status OPERATOR(pg_catalog.<>) 'open';
 		IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>) (v_told OPERATOR(pg_catalog.+) '5 seconds'::pg_catalog.interval) THEN
@@ -295,8 +297,6 @@ BEGIN
 			RAISE NOTICE 'rebuild job %: % %%, % rows of rollups changed', v_job, v_step.percent, v_step.rows_changed;
 		END IF;
 	END LOOP;
-	PERFORM pg_catalog.set_config('application_name', v_name, false);
-	COMMIT;
 	RAISE NOTICE 'rebuild job % is %: % rows of rollups changed', v_job, v_step.status, v_step.rows_changed;
 END
 $$;

@@ -191,7 +191,6 @@ DECLARE
 	v_so_far pg_catalog.int8;
 	v_failed pg_catalog.text;
 	v_began pg_catalog.timestamptz;
-	v_name pg_catalog.text := pg_catalog.current_setting('application_name');
 	v_unsummarized pg_catalog.text;
 	v_index pg_catalog.regclass;
 	v_indexes pg_catalog.regclass[];
@@ -202,12 +201,13 @@ BEGIN
 			HINT = 'Call it on the primary; a standby follows.';
 	END IF;
 
+	-- The session is called by the step as long as its transaction lasts, so that a cancel leaves no trace of it.
 	FOREACH v_step SLICE 1 IN ARRAY c_steps LOOP
 		v_began := pg_catalog.clock_timestamp();
 		v_so_far := 0;
 		LOOP
 			PERFORM pg_catalog.set_config('application_name', pg_catalog.concat('aiusage maintain: ', v_step[1],
-				' ' OPERATOR(pg_catalog.||) nullif(v_so_far, 0)), false);
+				' ' OPERATOR(pg_catalog.||) nullif(v_so_far, 0)), true);
 			BEGIN
 				EXECUTE v_step[2] INTO v_rows;
 				IF v_rows IS NULL THEN
@@ -232,8 +232,8 @@ BEGIN
 		WHERE i.inhparent OPERATOR(pg_catalog.=) 'aiusage.usage_record_brin'::pg_catalog.regclass
 		ORDER BY i.inhrelid);
 	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: summarize', false);
 	FOREACH v_index IN ARRAY v_indexes LOOP
+		PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: summarize', true);
 		BEGIN
 			PERFORM aiusage.summarize(v_index);
 		EXCEPTION WHEN OTHERS THEN
@@ -252,12 +252,10 @@ BEGIN
 	 * then all new events are sent, once each.
 	 */
 	v_began := pg_catalog.clock_timestamp();
-	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: alerts', false);
+	PERFORM pg_catalog.set_config('application_name', 'aiusage maintain: alerts', true);
 	PERFORM aiusage.flush_denials();
 	PERFORM aiusage.send_alerts();
 	PERFORM aiusage.record_step('alerts', v_began);
-	COMMIT;
-	PERFORM pg_catalog.set_config('application_name', v_name, false);
 	COMMIT;
 
 	IF v_failed IS NOT NULL THEN

@@ -57,6 +57,12 @@ is($sql->(q{SELECT count(*) FROM aiusage.maintenance AS m WHERE m.last_at >= (SE
 	'6', 'and the steps after it ran');
 $sql->(q{ALTER TABLE aiusage.hold_away RENAME TO hold});
 is($sql->(q{SET application_name = 'somebody'; CALL aiusage.maintain(); SHOW application_name}), 'somebody', 'the session is called what it was');
+my $folding = $node->background_psql('lab');
+$folding->query_safe('BEGIN; SELECT FROM aiusage.fold_state FOR UPDATE');
+(undef, $stdout, $stderr) = $node->psql('lab', q{SET application_name = 'somebody'; SET statement_timeout = '300ms'; CALL aiusage.maintain(); SHOW application_name}, on_error_stop => 0);
+like("$stdout $stderr", qr/^somebody .*statement timeout/s, '... also when it was cancelled');
+$folding->query_safe('ROLLBACK');
+$folding->quit;
 is($sql->(q{SELECT step, last_good_at > last_bad_at FROM aiusage.maintenance WHERE last_bad_at IS NOT NULL AND bad_in_a_row = 0}), 'holds|t', 'mended');
 
 # ---- verify() on record
