@@ -39,6 +39,7 @@ for my $case ([ 'traffic', 'SELECT 1', 'SELECT 1' ], [ 'a large insert', "SELECT
 	fill_disk($small, 8);
 	my $in = "$sql;\n" x 20;
 	my $worker = IPC::Run::start([ 'psql', '-X', '-q', '-d', $wal->connstr('work'), '-f', '-' ], '<', \$in, '>', \my $out, '2>', \$err);
+	$worker->pump while length $in;
 	# the server gives up, and cannot recover either while there is no room for its WAL
 	$wal->wait_for_log(qr/PANIC:  could not write to file.*No space left on device/, $log_end);
 	end_traffic($traffic, gone => 1);

@@ -161,8 +161,11 @@ sub traffic
 	my ($node, $db, %o) = @_;
 	my $t = { node => $node, db => $db, run => 'r' . ++$serial, clients => $o{clients} // 3, log => '' };
 
-	append_to_file("$dir/$t->{run}.sql", $script);
-	$t->{process} = IPC::Run::start([ 'pgbench', '-n', '-c', $t->{clients}, '-j', 1, '-T', $o{seconds} // 300, '-f', "$dir/$t->{run}.sql", '-R', $o{rate} // 400, '-D', 'n=0', '-D', "run='$t->{run}'",
+	my $simple = !grep { /extended|prepared/ } @{ $o{options} // [] };
+
+	# where variables are parameters, nothing is quoted
+	append_to_file("$dir/$t->{run}.sql", $simple ? $script : $script =~ s/':hold'/:hold/r);
+	$t->{process} = IPC::Run::start([ 'pgbench', '-n', '-c', $t->{clients}, '-j', 1, '-T', $o{seconds} // 300, '-f', "$dir/$t->{run}.sql", '-R', $o{rate} // 400, '-D', 'n=0', '-D', $simple ? "run='$t->{run}'" : "run=$t->{run}",
 		@{ $o{options} // [] }, '-l', "--log-prefix=$dir/$t->{run}.log", ($o{connstr} // $node->connstr($db)) . " application_name=traffic" ], '<', \undef, '>', \$t->{log}, '2>&1');
 	return $t;
 }
@@ -188,9 +191,12 @@ sub end_traffic
 		$t->{deaf} = 1;
 		$t->{process}->kill_kill;
 	}
-	elsif (!$o{gone} && $t->{process}->pumpable)
+	# a client of a pooler has no connection at times
+	while (!$o{kill} && !$o{gone} && $t->{process}->pumpable)
 	{
 		$t->{node}->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'traffic'}, stdout => \my $killed);
+		$t->{process}->pump_nb;
+		usleep(50_000);
 	}
 	eval { $t->{process}->finish };
 	$t->{acked} = {};
@@ -232,7 +238,7 @@ sub debugger
 	$g->{process} = IPC::Run::start([ 'gdb', '-nx', '-batch', '-iex', 'set auto-solib-add off', '-p', $v->{pid}, '-ex', 'sharedlibrary ' . ($at eq 'malloc' ? 'libc.so' : 'aiusage'),
 		'-ex', 'set confirm off', '-ex', 'set breakpoint pending off',
 		'-ex', 'handle all nostop noprint pass', '-ex', "break $at", '-ex', "ignore 1 $passes", '-ex', "shell touch $flag", '-ex', 'continue', map { ('-ex', $_) } @commands ],
-		'<', \undef, '>', \$g->{out}, '2>&1');
+		'<', \undef, '>', \$g->{out}, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	until (-e $flag)
 	{
 		$g->{process}->pump_nb;
@@ -252,7 +258,7 @@ sub strike
 	my $v = victim($node, $db, %o);
 	my $g = debugger($v, $o{at}, $o{passes} // 0, @{ $o{commands} // [ "shell kill -$o{signal} $v->{pid}", 'detach' ] });
 
-	${ $v->{in} } .= "$sql\n";
+	${ $v->{in} } .= "$sql\n\\q\n";
 	$v->{process}->pump until $v->{in}->$* eq '' || !$v->{process}->pumpable;
 	eval { $v->{process}->finish };
 	eval { $g->{process}->finish };
@@ -266,7 +272,7 @@ sub count_stops
 	my $v = victim($node, $db, %o);
 	my $g = debugger($v, $at, 1_000_000_000, 'info breakpoints');
 
-	${ $v->{in} } .= "$sql\n";
+	${ $v->{in} } .= "$sql\n\\q\n";
 	$v->{process}->finish;
 	$g->{process}->finish;
 	die "failed without a fault: ${ $v->{err} }" if ${ $v->{err} } =~ /ERROR|FATAL/;
@@ -321,7 +327,8 @@ sub fault_row
 # judge(NODE, DB, FAULT, PHASE, [TRAFFIC...], wrong => [...], fill => 1, may_lose => 1, times => 1)
 # What was acknowledged is there, once, as it was acknowledged; what was not is
 # at most what each client was waiting for; counters, caps and verify() are
-# right, also after the next fold.  `wrong`: what the caller has found.
+# right; with `fill` when the cap is used up, too, and after the next fold.
+# `wrong`: what the caller has found.
 sub judge
 {
 	my ($node, $db, $fault, $phase, $traffics, %o) = @_;
@@ -351,9 +358,10 @@ sub judge
 		$node->safe_psql($db, 'SELECT fill()');
 		push @wrong, split /\n/, $node->safe_psql($db, q{SELECT spent() || ' spent when nothing fits, of ' || "limit" FROM aiusage.quota WHERE name = 'cap' AND spent() <> "limit"});
 	}
-	my @bad = split /\n/, $node->safe_psql($db, 'SELECT * FROM aiusage.verify() AS v WHERE NOT v.ok');
+	my $verify = 'SELECT * FROM aiusage.verify() AS v WHERE NOT v.ok';
+	my @bad = split /\n/, $node->safe_psql($db, $verify);
 	$node->safe_psql($db, 'SELECT aiusage.refresh()');
-	push @bad, split /\n/, $node->safe_psql($db, 'SELECT * FROM aiusage.verify() AS v WHERE NOT v.ok');
+	push @bad, split /\n/, $node->safe_psql($db, $verify) if $o{fill};
 	push @wrong, map { "after the fold: $_" } split /\n/, $node->safe_psql($db, 'SELECT * FROM violations()');
 
 	fault_row($fault, $phase, $o{times} // 1, $acked, $lost, scalar @wrong, scalar @bad);
