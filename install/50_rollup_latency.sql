@@ -49,6 +49,33 @@ $$;
 COMMENT ON FUNCTION aiusage.latency_counts(text) IS
 	'A piece of SQL for each of aiusage.latency_columns(), in order: {n} is its name, {measure} latency or ttft, {bucket} the number of its bucket';
 
+CREATE FUNCTION aiusage.owner_latency_key()
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 'day, team, cost_center, provider, model, endpoint, service_tier, region, status';
+COMMENT ON FUNCTION aiusage.owner_latency_key() IS 'The key of rollup_latency, as a list for SQL';
+
+CREATE FUNCTION aiusage.owner_latency_groups(source text)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($query$
+		SELECT %1$s, %2$s
+		FROM (
+			SELECT s.day, a.team, a.cost_center, s.provider, s.model, s.endpoint, s.service_tier, s.region, s.status,
+				s.latency_bucket, s.ttft_bucket, sum(s.requests) AS requests
+			FROM (%3$s) AS s
+			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
+			WHERE s.requests <> 0 AND (s.latency_bucket IS NOT NULL OR s.ttft_bucket IS NOT NULL)
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+		) AS d
+		GROUP BY %1$s
+	$query$, aiusage.owner_latency_key(),
+		aiusage.latency_counts('coalesce(sum(d.requests) FILTER (WHERE d.{measure}_bucket = {bucket}), 0)::bigint AS {n}'), source)
+$$;
+COMMENT ON FUNCTION aiusage.owner_latency_groups(text) IS 'The query that counts rows of rollup_source, or of a query of its shape, as rollup_latency does';
+
 CREATE FUNCTION aiusage.owner_latency_statement()
 RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
@@ -56,21 +83,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($query$
 		INSERT INTO aiusage.rollup_latency AS r (%1$s, %2$s)
-		SELECT %1$s, %3$s
-		FROM (
-			SELECT s.day, a.team, a.cost_center, s.provider, s.model, s.endpoint, s.service_tier, s.region, s.status,
-				s.latency_bucket, s.ttft_bucket, sum(s.requests) AS requests
-			FROM (%4$s) AS s
-			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
-			WHERE s.requests <> 0 AND (s.latency_bucket IS NOT NULL OR s.ttft_bucket IS NOT NULL)
-			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-		) AS d
-		GROUP BY %1$s
+		%3$s
 		ORDER BY %1$s
-		ON CONFLICT (%1$s) DO UPDATE SET %5$s
-	$query$, 'day, team, cost_center, provider, model, endpoint, service_tier, region, status', aiusage.latency_counts('{n}'),
-		aiusage.latency_counts('coalesce(sum(d.requests) FILTER (WHERE d.{measure}_bucket = {bucket}), 0)::bigint'),
-		aiusage.owner_folding('rollup_source'), aiusage.latency_counts('{n} = r.{n} + excluded.{n}'))
+		ON CONFLICT (%1$s) DO UPDATE SET %4$s
+	$query$, aiusage.owner_latency_key(), aiusage.latency_counts('{n}'), aiusage.owner_latency_groups(aiusage.owner_folding('rollup_source')),
+		aiusage.latency_counts('{n} = r.{n} + excluded.{n}'))
 $$;
 COMMENT ON FUNCTION aiusage.owner_latency_statement() IS
 	'The statement that adds ledger rows to rollup_latency: those that owner_fold_statement() adds to the other levels';
@@ -139,14 +156,11 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 DECLARE
-	key constant text := 'day, team, cost_center, provider, model, endpoint, service_tier, region, status';
+	key constant text := aiusage.owner_latency_key();
 	ledger bigint;
 	rollup bigint;
 	differ bigint;
 	first text;
-	-- counts of dropped rows are kept, not sealed: what has days of them cannot be compared
-	kept_to constant date := coalesce((SELECT (aiusage.id_time(b.retained_from) AT TIME ZONE 'UTC')::date + 2 FROM aiusage.books AS b
-		WHERE b.retained_from <> '00000000-0000-0000-0000-000000000000'), '-infinity');
 BEGIN
 	-- Counted in another way than the fold does: row by row, bucket by bucket.
 	EXECUTE format($query$
@@ -157,23 +171,28 @@ BEGIN
 			LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
 			JOIN aiusage.latency_columns() AS l ON (l.measure, l.bucket) IN (('latency', s.latency_bucket), ('ttft', s.ttft_bucket))
 			UNION ALL
+			SELECT r.day, r.team, r.cost_center, r.provider, r.model, r.endpoint, r.service_tier, r.region, r.status, c.number, c.requests, 0
+			FROM aiusage.sealed_latency AS r
+			JOIN aiusage.sealed_partition AS p ON p.number = r.partition_number
+			CROSS JOIN LATERAL (VALUES %1$s) AS c (number, requests)
+			WHERE c.requests <> 0
+			UNION ALL
 			SELECT r.day, r.team, r.cost_center, r.provider, r.model, r.endpoint, r.service_tier, r.region, r.status, c.number, 0, c.requests
 			FROM aiusage.rollup_latency_live AS r
-			CROSS JOIN LATERAL (VALUES %s) AS c (number, requests)
+			CROSS JOIN LATERAL (VALUES %1$s) AS c (number, requests)
 			WHERE c.requests <> 0
 		), sets AS (
-			SELECT %s, b.number, sum(b.l_requests) AS l_requests, sum(b.r_requests) AS r_requests
+			SELECT %2$s, b.number, sum(b.l_requests) AS l_requests, sum(b.r_requests) AS r_requests
 			FROM both_sides AS b
-			GROUP BY %s, b.number
+			GROUP BY %2$s, b.number
 		)
 		SELECT coalesce(sum(s.l_requests), 0), coalesce(sum(s.r_requests), 0), count(*) FILTER (WHERE s.l_requests <> s.r_requests),
 			min(concat_ws(' ', s.day, s.team, s.provider, s.model)) FILTER (WHERE s.l_requests <> s.r_requests)
 		FROM sets AS s
-		WHERE s.day > $1
 	$query$, (SELECT string_agg(format('(%s, r.%I)', l.number, l.name), ', ') FROM aiusage.latency_columns() AS l),
-		'b.' || replace(key, ', ', ', b.'), 'b.' || replace(key, ', ', ', b.')) INTO ledger, rollup, differ, first USING kept_to;
+		'b.' || replace(key, ', ', ', b.')) INTO ledger, rollup, differ, first;
 	RETURN QUERY SELECT 'rollup_latency: requests with a latency or a first token', ledger = rollup, ledger::text, rollup::text,
-		'The ledger against rollup_latency and the rows not folded yet; a request with both counts twice';
+		'The ledger, and what was sealed of dropped partitions, against rollup_latency and the rows not folded yet; a request with both counts twice';
 	RETURN QUERY SELECT 'rollup_latency: every day, set and bucket', differ = 0, '0', differ::text,
 		'Buckets whose count differs between ledger and rollup' || coalesce('; the first: ' || first, '');
 END

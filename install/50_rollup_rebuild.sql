@@ -7,8 +7,8 @@
  * dropped partitions; days and months are sums of quarter hours.  Each slice is
  * a transaction that holds the row of fold_state, so that no fold comes
  * between; readers see a slice as it was or as it is, and what was right is
- * never touched.  Kept as it is: latency of days that ledger rows may be
- * gone of, since counts are not sealed.
+ * never touched.  Kept as it is: usage by user of days that ledger rows may be
+ * gone of, since no more is kept about a person than the ledger has.
  */
 
 CREATE FUNCTION aiusage.start_rebuild(reason text, from_day date DEFAULT NULL, to_day date DEFAULT NULL) RETURNS bigint
@@ -120,7 +120,6 @@ DECLARE
 	truth constant text := CASE WHEN to_regclass('aiusage.rollup_truth') IS NULL THEN 'rollup_source' ELSE 'rollup_truth' END;
 	folded constant text := '(s.txid IS NULL OR s.txid < (SELECT f.boundary FROM aiusage.fold_state AS f) '
 		'AND s.txid <> ALL ((SELECT f.running FROM aiusage.fold_state AS f)::bigint[]))';
-	latency_key constant text := 'day, team, cost_center, provider, model, endpoint, service_tier, region, status';
 	until constant date := CASE owner_rebuild_slice.phase WHEN 'months' THEN (date_trunc('month', at::timestamp) + interval '1 month')::date ELSE at + 1 END;
 	groups text;
 	kept_to date;
@@ -172,26 +171,23 @@ BEGIN
 		changed := changed + n;
 	END LOOP;
 
-	-- Rows are at most an hour older than their ids: of later days none has been dropped.
-	kept_to := (SELECT (aiusage.id_time(b.retained_from) AT TIME ZONE 'UTC')::date + 2 FROM aiusage.books AS b
-		WHERE b.retained_from <> '00000000-0000-0000-0000-000000000000');
-	IF owner_rebuild_slice.phase = 'days' AND (kept_to IS NULL OR at > kept_to) THEN
-		EXECUTE aiusage.owner_repair_statement('rollup_latency', string_to_array(latency_key, ', '), format($query$
-			SELECT %1$s, %2$s
-			FROM (
-				SELECT s.day, a.team, a.cost_center, s.provider, s.model, s.endpoint, s.service_tier, s.region, s.status,
-					s.latency_bucket, s.ttft_bucket, sum(s.requests) AS requests
-				FROM aiusage.rollup_source AS s
-				LEFT JOIN aiusage.key_assignment AS a ON a.assignment = s.assignment
-				WHERE s.occurred_at >= $3 AND s.occurred_at < $4 AND s.day >= $1 AND s.day < $2 AND %3$s
-					AND s.requests <> 0 AND (s.latency_bucket IS NOT NULL OR s.ttft_bucket IS NOT NULL)
-				GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-			) AS d
-			GROUP BY %1$s
-		$query$, latency_key, aiusage.latency_counts('coalesce(sum(d.requests) FILTER (WHERE d.{measure}_bucket = {bucket}), 0)::bigint AS {n}'), folded),
+	IF phase = 'days' THEN
+		EXECUTE aiusage.owner_repair_statement('rollup_latency', string_to_array(aiusage.owner_latency_key(), ', '), format($query$
+			SELECT %1$s, %2$s FROM (%3$s%4$s) AS b GROUP BY %1$s
+		$query$, aiusage.owner_latency_key(), aiusage.latency_counts('sum(b.{n})::bigint AS {n}'), aiusage.owner_latency_groups(
+				'SELECT * FROM aiusage.rollup_source AS s WHERE s.occurred_at >= $3 AND s.occurred_at < $4 AND s.day >= $1 AND s.day < $2 AND ' || folded),
+			CASE WHEN truth = 'rollup_truth' THEN format(' UNION ALL SELECT %s, %s FROM aiusage.sealed_latency AS z '
+				'JOIN aiusage.sealed_partition AS p ON p.number = z.partition_number WHERE z.day >= $1 AND z.day < $2',
+				aiusage.owner_latency_key(), aiusage.latency_counts('{n}')) END),
 			aiusage.latency_counts('{n}'), replace(aiusage.latency_counts('(r.{n} = n.{n})'), '), (', ') AND ('), aiusage.latency_counts('{n} = n.{n}'))
 			INTO n USING at, until, (at - 1)::timestamp AT TIME ZONE 'UTC', (until + 1)::timestamp AT TIME ZONE 'UTC';
-		changed := changed + n + aiusage.owner_rebuild_users(at);
+		changed := changed + n;
+		-- Rows are at most an hour older than their ids: of later days none has been dropped.
+		kept_to := (SELECT (aiusage.id_time(b.retained_from) AT TIME ZONE 'UTC')::date + 2 FROM aiusage.books AS b
+			WHERE b.retained_from <> '00000000-0000-0000-0000-000000000000');
+		IF kept_to IS NULL OR at > kept_to THEN
+			changed := changed + aiusage.owner_rebuild_users(at);
+		END IF;
 	END IF;
 	RETURN changed;
 END

@@ -396,6 +396,7 @@ BEGIN
 	SELECT * INTO STRICT p FROM aiusage.ledger_partition AS x WHERE x.number = owner_seal_partition.number;
 	DELETE FROM aiusage.sealed_15m AS s WHERE s.partition_number = p.number;
 	DELETE FROM aiusage.sealed_total AS s WHERE s.partition_number = p.number;
+	DELETE FROM aiusage.sealed_latency AS s WHERE s.partition_number = p.number;
 	DELETE FROM aiusage.sealed_quota AS s WHERE s.partition_number = p.number;
 
 	-- As the fold groups and sums them.
@@ -412,6 +413,11 @@ BEGIN
 	$query$, aiusage.owner_each_measure('{m}'), aiusage.owner_each_dimension('d.{label}'), aiusage.owner_each_measure('{total}'),
 		aiusage.owner_each_dimension('{value} AS {d}'), aiusage.owner_each_measure('s.{m}'),
 		aiusage.id_floor(p.lower_at), aiusage.id_floor(p.upper_at), aiusage.owner_each_dimension('d.{d}')) USING p.number;
+
+	EXECUTE format('INSERT INTO aiusage.sealed_latency (partition_number, %1$s, %2$s) SELECT $1, %1$s, %2$s FROM (%3$s) AS n',
+		aiusage.owner_latency_key(), aiusage.latency_counts('{n}'), aiusage.owner_latency_groups(format(
+			'SELECT * FROM aiusage.rollup_source AS s WHERE s.id >= %L AND s.id < %L', aiusage.id_floor(p.lower_at), aiusage.id_floor(p.upper_at))))
+		USING p.number;
 
 	-- Apart from it, from the rows.
 	EXECUTE format($query$

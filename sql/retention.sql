@@ -38,9 +38,9 @@ SELECT * FROM aiusage.key_retention ORDER BY api_key;
 -- Three months; the class audit is in the first one only
 CREATE FUNCTION pg_temp.book(key text, at timestamptz, n int, who text) RETURNS bigint LANGUAGE sql AS $$
 	WITH new AS (
-		INSERT INTO aiusage.usage_record (id, request_id, api_key, provider, model, usage, user_id, status)
+		INSERT INTO aiusage.usage_record (id, request_id, api_key, provider, model, usage, user_id, latency_ms, ttft_ms, status)
 		SELECT aiusage.event_id(key || x, at + x * interval '1 hour'), key || x, key, 'lab', 'm',
-			format('{"input_tokens": %s, "output_tokens": 10}', 1000 * x)::aiusage.usage, who, CASE WHEN x % 5 = 0 THEN 'error' ELSE 'success' END::aiusage.usage_status
+			format('{"input_tokens": %s, "output_tokens": 10}', 1000 * x)::aiusage.usage, who, x * 20, CASE WHEN x % 3 = 0 THEN x * 5 END, CASE WHEN x % 5 = 0 THEN 'error' ELSE 'success' END::aiusage.usage_status
 		FROM generate_series(1, n) AS x RETURNING 1)
 	SELECT count(*) FROM new
 $$;
@@ -87,8 +87,10 @@ SELECT aiusage.close_period(p.period, 'test', true) IS NOT NULL AS closed
 FROM (SELECT DISTINCT u.invoice_period AS period FROM aiusage.usage_record AS u ORDER BY 1) AS p;
 CREATE TABLE was AS SELECT day, team, requests, errors, input_tokens, output_tokens, cost, currency, unpriced FROM aiusage.usage_daily;
 CREATE TABLE counters AS SELECT quota, labels, window_start, used FROM aiusage.quota_counter;
+CREATE TABLE latency AS SELECT day, team, model, status, measure, at_most, requests FROM aiusage.latency_histogram;
 CREATE TABLE said AS SELECT period, team, cost_center, requests, cost, currency FROM aiusage.invoice_period_usage;
 SELECT count(*), sum(cost) FROM was;
+SELECT measure, sum(requests) FROM latency GROUP BY 1 ORDER BY 1;
 CALL pg_temp.enforce();
 SELECT * FROM pg_temp.held();
 
@@ -103,6 +105,8 @@ SELECT operation, old ->> 'state' AS was, new ->> 'state' AS became FROM aiusage
 SELECT count(*) FROM (TABLE was EXCEPT ALL SELECT day, team, requests, errors, input_tokens, output_tokens, cost, currency, unpriced FROM aiusage.usage_daily) AS d;
 SELECT count(*) FROM (TABLE counters EXCEPT ALL SELECT quota, labels, window_start, used FROM aiusage.quota_counter) AS d;
 SELECT count(*) FROM (TABLE said EXCEPT ALL SELECT period, team, cost_center, requests, cost, currency FROM aiusage.invoice_period_usage) AS d;
+SELECT count(*) FROM (TABLE latency EXCEPT ALL SELECT day, team, model, status, measure, at_most, requests FROM aiusage.latency_histogram) AS d;
+SELECT partition_number, count(DISTINCT day) AS days, sum(latency_le_100) AS fast FROM aiusage.sealed_latency GROUP BY 1;
 SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;
 SELECT check_name, ok FROM aiusage.verify() WHERE check_name LIKE 'sealed%' OR check_name LIKE 'limit %' ORDER BY 1;
 -- and limits are counted anew to the same
@@ -138,7 +142,7 @@ SELECT aiusage.refresh();
 CALL aiusage.maintain();
 SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;
 
--- A rebuild has what was sealed: of right rollups it writes nothing, and it makes lost ones again, but for latency of dropped rows
+-- A rebuild has what was sealed: of right rollups it writes nothing, and it makes lost ones again
 CALL aiusage.rebuild_rollups('after retention');
 SELECT status, rows_changed FROM aiusage.rebuild_progress WHERE reason = 'after retention';
 DELETE FROM aiusage.rollup_15m;
@@ -146,9 +150,14 @@ DELETE FROM aiusage.rollup_daily;
 DELETE FROM aiusage.rollup_weekly;
 DELETE FROM aiusage.rollup_monthly;
 DELETE FROM aiusage.rollup_owner_daily;
+-- the counts of latency of dropped rows too: one more than there were, and none
+UPDATE aiusage.rollup_latency SET latency_le_100 = latency_le_100 + 1 WHERE day = '2024-02-01' AND status = 'success';
+SELECT check_name, actual FROM aiusage.verify() WHERE NOT ok AND check_name LIKE 'rollup_latency%' ORDER BY 1;
+DELETE FROM aiusage.rollup_latency;
 SELECT count(*) > 20 AS lost FROM aiusage.verify() WHERE NOT ok;
 CALL aiusage.rebuild_rollups('lost');
 SELECT status, rows_changed > 20 AS made FROM aiusage.rebuild_progress WHERE reason = 'lost';
+SELECT count(*) FROM (TABLE latency EXCEPT ALL SELECT day, team, model, status, measure, at_most, requests FROM aiusage.latency_histogram) AS d;
 SELECT check_name, expected, actual, detail FROM aiusage.verify() WHERE NOT ok;
 
 \c contrib_regression

@@ -82,6 +82,15 @@ COMMENT ON COLUMN aiusage.sealed_total.cost IS 'Sum of cost, in currency';
 COMMENT ON COLUMN aiusage.sealed_total.list_cost IS 'Sum of list_cost (cost itself where a row has none of its own), in list_currency';
 COMMENT ON COLUMN aiusage.sealed_total.charge IS 'Sum of charge, in charge_currency; 0 where nothing was charged';
 
+-- What its rows had added to rollup_latency.  By day first: a rebuild asks for one.
+CREATE TABLE aiusage.sealed_latency (
+	partition_number int NOT NULL REFERENCES aiusage.ledger_partition (number),
+	LIKE aiusage.rollup_latency INCLUDING DEFAULTS INCLUDING COMMENTS,
+	UNIQUE NULLS NOT DISTINCT (day, partition_number, team, cost_center, provider, model, endpoint, service_tier, region, status)
+);
+COMMENT ON TABLE aiusage.sealed_latency IS 'What the rows of a dropped partition had added to rollup_latency, so that verify() can prove it and a rebuild keeps it. Counts as in rollup_latency';
+COMMENT ON COLUMN aiusage.sealed_latency.partition_number IS 'The partition (aiusage.ledger_partition)';
+
 -- What counters of limits have of rows that no longer say it: dropped, or without the identifier that they were counted by.
 CREATE TABLE aiusage.sealed_quota (
 	partition_number int REFERENCES aiusage.ledger_partition (number),
