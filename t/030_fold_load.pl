@@ -175,21 +175,49 @@ caught_up();
 $primary->safe_psql('postgres', $_) for (q{SELECT book(n, interval '40 days') FROM generate_series(1, 10) n}, q{SELECT aiusage.refresh()},
 	q{SELECT aiusage.close_period(aiusage.period_of(1, now() - interval '40 days'), 'standby', true)}, q{SELECT book(3, interval '40 days')});
 caught_up();
+# calls with all that levels of their own are kept of, half of them folded
+$primary->safe_psql('postgres', q{SELECT aiusage.enable_user_usage(now() - interval '3 days'), aiusage.declare_tag('feature', from_at => now() - interval '3 days')});
+for my $half (0, 1)
+{
+	$primary->safe_psql('postgres', q{SELECT aiusage.refresh()}) if $half;
+	$primary->safe_psql('postgres', q{INSERT INTO aiusage.usage_record (id, api_key, provider, model, usage, user_id, customer, latency_ms, ttft_ms, tags,
+			cost_state, cost, cost_by_unit, assignment)
+		SELECT aiusage.uuid_v7(now() - n * interval '1 hour'), 'load-' || n % 10 + 1, 'openai', 'm' || n % 3, '{"input_tokens": 10, "output_tokens": 3}', 'user-' || n % 4,
+			'customer-' || n % 2, n * 9, n, jsonb_build_object('feature', n % 3),
+			'final', aiusage.amount(n * 0.001, 'USD'), aiusage.unit_costs(ARRAY['input_tokens'], ARRAY[n * 0.001], 'USD'),
+			(SELECT a.assignment FROM aiusage.key_assignment AS a WHERE a.api_key = 'load-' || n % 10 + 1)
+		FROM generate_series(1, 40) AS n});
+}
+caught_up();
+# functions of the levels, as relations of their own
+my %function = (
+	'usage_buckets by day' => q{aiusage.usage_buckets(current_date - 60, current_date + 1, '1d', '{team,model,api_key}')},
+	'usage_buckets by user' => q{aiusage.usage_buckets(current_date - 10, current_date + 1, '1d', '{user_id,model}')},
+	'usage_buckets by hour' => q{aiusage.usage_buckets(current_date - 4, current_date + 1, '1h', '{line_item,customer}')},
+	'usage_buckets by minute' => q{aiusage.usage_buckets(current_date - 1, current_date, '1m', '{provider}')},
+	'usage_page' => q{(SELECT aiusage.usage_page(current_date - 30, current_date + 1, group_by => '{model}', max_buckets => 31) AS page)},
+	'latency' => q{aiusage.latency(NULL, NULL, '{team,model}')},
+	'usage_by_day' => q{aiusage.usage_by_day('Asia/Kathmandu', current_date - 60, current_date + 1)},
+	'rollup_monthly_live' => q{(SELECT month, api_key, model, sum(requests) AS requests, sum(cost) AS cost FROM aiusage.rollup_monthly_live GROUP BY 1, 2, 3)},
+	'rollup_owner_live' => q{(SELECT day, team, cost_center, invoice_period, sum(requests) AS requests, sum(cost) AS cost FROM aiusage.rollup_owner_live GROUP BY 1, 2, 3, 4)},
+);
 # every view for people but those of limits, whose counters are in the primary's memory
 my @views = split /\n/, $primary->safe_psql('postgres', q{SELECT relname FROM pg_class WHERE relnamespace = 'aiusage'::regnamespace AND relkind = 'v'
 	AND reloptions @> '{security_barrier=true}' AND relname !~ 'quota|wallet|hold' ORDER BY 1});
 my %views = map { $_ => 1 } @views;
 ok($views{$_}, "$_ is one of them") for qw(team_usage cost_center_usage invoice_period_usage usage_daily usage_hourly line_items customer_charges team_month statements statement_units);
 my %rows;
-for my $view (@views)
+for my $view (@views, sort keys %function)
 {
-	my $sql = "SELECT count(*), md5(string_agg(j, ',' ORDER BY j)) FROM (SELECT (to_jsonb(v) - 'as_of')::text AS j FROM aiusage.$view v) x";
+	my $from = $function{$view} // "aiusage.$view";
+	my $sql = "SELECT count(*), md5(string_agg(j, ',' ORDER BY j)) FROM (SELECT (to_jsonb(v) - 'as_of')::text AS j FROM $from AS v) x";
 	my $said = $primary->safe_psql('postgres', $sql);
 
 	$rows{$view} = (split /\|/, $said)[0];
 	is($standby->safe_psql('postgres', $sql), $said, "standby: $view is the primary's, unfolded rows included");
 }
-cmp_ok($rows{$_}, '>', 0, "$_ has rows") for qw(team_usage team_month statements statement_units unmatched_spend);
+cmp_ok($rows{$_}, '>', 0, "$_ has rows") for qw(team_usage team_month statements statement_units unmatched_spend team_month_models user_usage tag_usage
+	latency_daily latency_histogram), sort keys %function;
 is(sqlstate_of($standby, 'postgres', 'SELECT aiusage.refresh()'), '25006', 'standby: refresh() is refused');
 is(sqlstate_of($standby, 'postgres', 'CALL aiusage.maintain()'), '25006', 'standby: maintain() is refused');
 verify_clean($standby, 'postgres', 'standby');

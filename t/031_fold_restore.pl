@@ -86,6 +86,24 @@ for my $how ('fold', 'insert')
 	verify_clean($second, $db, "$how first");
 }
 
+# the first writer holds the others until it ends; after maintain() nobody waits
+restore($first, 'books', $second, 'by_maintain');
+my $one_row = q{INSERT INTO aiusage.usage_record (api_key, provider, model, usage) VALUES ('restore-1', 'openai', 'm', '{"input_tokens": 1}')};
+for my $maintained (0, 1)
+{
+	my $writer = $second->background_psql('by_maintain');
+
+	$second->safe_psql('by_maintain', 'CALL aiusage.maintain()') if $maintained;
+	$writer->query_safe("BEGIN; $one_row");
+	is(sqlstate_of($second, 'by_maintain', "SET lock_timeout = '500ms'; $one_row"), $maintained ? '' : '55P03',
+		$maintained ? 'maintain() first: two writers do not wait for each other' : 'the first writer of a restored cluster holds the second');
+	$writer->query_safe('ROLLBACK');
+	$writer->quit;
+}
+is($second->safe_psql('by_maintain', 'SELECT aiusage.refresh()'), '1', 'maintain() first: it has folded what was not');
+is($second->safe_psql('by_maintain', $differ), '0', 'maintain() first: views equal the ledger');
+verify_clean($second, 'by_maintain', 'maintain() first');
+
 # and back to where the ids once meant something
 book($second, 'by_fold', 2);
 restore($second, 'by_fold', $first, 'back');
