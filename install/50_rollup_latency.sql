@@ -51,7 +51,7 @@ COMMENT ON FUNCTION aiusage.latency_counts(text) IS
 
 CREATE FUNCTION aiusage.owner_latency_key()
 RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN 'day, team, cost_center, provider, model, endpoint, service_tier, region, status';
 COMMENT ON FUNCTION aiusage.owner_latency_key() IS 'The key of rollup_latency, as a list for SQL';
 
