@@ -25,6 +25,8 @@ ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf --en
 TAP_TESTS    = 1
 # Those of faults take long and need a debugger: bash tools/test.sh faults
 PROVE_TESTS ?= $(filter-out t/%_fault.pl,$(sort $(wildcard t/*.pl)))
+# How long a TAP test waits before it gives up; a session's time counts from its start.
+export PG_TEST_TIMEOUT_DEFAULT ?= 600
 EXTRA_CLEAN  = tmp_check tmp_check_regress tmp_check_iso output_iso results log install/90_init.sql
 
 PG_CONFIG   ?= pg_config

@@ -2,7 +2,7 @@
 # The tests on other versions of PostgreSQL, each in a chroot of the Debian
 # release that packages it:
 #
-#     bash tools/versions.sh                        every test on 15, 17 and 18
+#     bash tools/versions.sh                        regression, isolation and TAP tests on 15, 17 and 18
 #     bash tools/versions.sh 17                     on one of them
 #     bash tools/versions.sh 17 -- regress tap      only these suites of tools/test.sh
 #     bash tools/versions.sh --upgrade 17           from this machine's PostgreSQL to that: tools/pg_upgrade.sh
@@ -13,7 +13,11 @@
 # delete the directory to begin anew.  They are made by debootstrap from the
 # mirror that this machine's apt uses; nothing is installed on the machine
 # itself but debootstrap.  What runs in one sees its own processes only and
-# ends with this script.
+# ends with this script, however that ends.
+#
+# The static checks (lint) are not run there: they look at the same sources,
+# by the rules of another release's cppcheck.  No release of Debian packages
+# PostgreSQL 16.
 #
 # Exit code 77: no chroot can be made here, and why.
 set -eu
@@ -66,11 +70,13 @@ if [ "${1:-}" = --inside ]; then
 	exec chroot "$root" "$@"
 fi
 
-# inside ROOT VERSION COMMAND...: mounts are ours alone, and no process outlives the command.
+# inside ROOT VERSION COMMAND...: mounts are ours alone, and no process outlives
+# the command, which is the first one of its process namespace.  Nor does any
+# outlive this script, were it killed: each is killed when its parent dies.
 inside() {
 	local root=$1 version=$2
 	shift 2
-	unshare --mount --pid --fork --kill-child bash "$source_dir/tools/versions.sh" --inside "$root" \
+	setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash "$source_dir/tools/versions.sh" --inside "$root" \
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" \
 		AIUSAGE_PG_MAJOR="$version" AIUSAGE_KEEP="${AIUSAGE_KEEP:-0}" "$@"
 }
@@ -103,7 +109,7 @@ prepare() {
 	fi
 	# the mirror this machine uses; without one, debootstrap's own
 	mirrors() {
-		apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' Identifier=Packages 2>/dev/null |
+		apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' 'Identifier: Packages' 2>/dev/null |
 			awk '$2 == "Debian" && $3 !~ /-/ { print $1; exit }'
 	}
 	mirror=$(mirrors)
@@ -136,7 +142,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 versions=${versions:-15 17 18}
-suites=${*:-lint regress isolation tap}
+suites=${*:-regress isolation tap}
 
 if ! is_root; then
 	command -v sudo >/dev/null 2>&1 || skip "a chroot needs root, and there is no sudo"
