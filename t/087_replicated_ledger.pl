@@ -28,7 +28,7 @@ $pub->('CREATE PUBLICATION config FOR TABLE aiusage.team, aiusage.api_key, aiusa
 $pub->(q{SELECT aiusage.put_quota('{"name": "region", "scope": {"team": "t"}, "metric": "spend", "currency": "USD", "limit": 100000, "window": "total"}')});
 for my $limit ('"name": "watched", "metric": "spend", "currency": "USD", "limit": 50, "window": "total"',
 	'"name": "calls", "per": ["api_key"], "metric": "requests", "limit": 3, "window": "total"',
-	'"name": "pace", "metric": "requests", "limit": 4, "window": "minute", "sliding": true',
+	'"name": "pace", "metric": "requests", "limit": 4, "window": "hour", "sliding": true',
 	'"name": "tokens today", "metric": "tokens", "limit": 20, "window": "day"')
 {
 	$sub->("SELECT aiusage.put_quota('{$limit, \"scope\": {\"team\": \"t\"}}')");
