@@ -98,8 +98,8 @@ BEGIN
 			RAISE EXCEPTION USING ERRCODE = 'UA503',
 				MESSAGE = format('pg_cron is in database "%s", not in "%s"', home, here),
 				DETAIL = 'It lives in one database of a cluster (cron.database_name) and runs jobs in all of them.',
-				HINT = format('Connect to database "%s" as a superuser and run: SELECT cron.schedule_in_database(%L, %L, %L, %L); With extension aiusage there, too, SELECT aiusage.schedule(%L, %L); does the same.',
-					home, job_name, cron, command, database, schedule.schedule, database);
+				HINT = format('Connect to database "%s" as a superuser (where CREATE EXTENSION IF NOT EXISTS pg_cron; is needed once) and run: SELECT cron.schedule_in_database(%L, %L, %L, %L); With extension aiusage there, too, SELECT aiusage.schedule(%L, %L); does the same. Or have pg_cron here: cron.database_name = ''%s'' in postgresql.conf, and restart.',
+					home, job_name, cron, command, database, schedule.schedule, database, here);
 		END IF;
 	END IF;
 

@@ -32,6 +32,7 @@ like($error->('finance', 'SELECT aiusage.schedule()'), qr/UA503: pg_cron is load
 	'not created: it says so');
 my $elsewhere = $error->('other', q{SELECT aiusage.schedule('5 minutes')});
 like($elsewhere, qr/UA503: pg_cron is in database "finance", not in "other"/, 'in another database: it says which');
+like($elsewhere, qr/CREATE EXTENSION IF NOT EXISTS pg_cron.*cron\.database_name = 'other'/s, 'what has to be there, and what else could be done');
 my ($remedy) = $elsewhere =~ /run: (SELECT cron\.schedule_in_database\(.*?\);)/;
 like($error->('other', 'SELECT aiusage.unschedule()'), qr/UA503.*cron\.unschedule/s, 'unschedule() says so too');
 is($node->safe_psql('other', 'SELECT count(*) FROM aiusage.schedule_runs()'), '0', 'no job is seen from there');
