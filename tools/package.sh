@@ -4,7 +4,7 @@
 #
 #     bash tools/package.sh [--test] [DIRECTORY]
 #
-# Builds a copy of the tree and leaves the packages in DIRECTORY (default:
+# Builds what `make dist` packs, then a copy of the tree, and leaves the packages in DIRECTORY (default:
 # a new one under $TMPDIR), then looks at what is in them.  --test installs them on this machine and runs
 # their own tests (debian/tests): for a machine, container or chroot that may be thrown away.
 set -eu
@@ -27,6 +27,14 @@ if [ -n "$missing" ]; then
 	say "installing:$missing"
 	as_root env DEBIAN_FRONTEND=noninteractive sh -eu -c 'apt-get -q update; apt-get -q -y install --no-install-recommends "$@"' install $missing >"$tmp/apt.log" 2>&1 ||
 		{ tail -n 30 "$tmp/apt.log" >&2; die "could not install:$missing"; }
+fi
+
+# What `make dist` packs is the commit's tree: it has to build without what lies beside it.
+if [ -e .git ] && command -v git >/dev/null 2>&1; then
+	step "build of what make dist packs"
+	mkdir "$tmp/dist"
+	git -c safe.directory="$PWD" archive HEAD | tar -x -C "$tmp/dist"
+	make -s -j 2 -C "$tmp/dist" PG_CONFIG="$PG_CONFIG" with_llvm=no >"$tmp/dist.log" 2>&1 || { tail -n 40 "$tmp/dist.log" >&2; die "the release does not build"; }
 fi
 
 step "build"
