@@ -123,6 +123,14 @@ for my $file (map { "$dir/$_" } qw(README.md CHANGELOG.md bench/README.md src/RE
 	is("@missing", '', 'docs/README.md links to every page of docs/');
 }
 
+# The map of the code has every tool: by name, or by the name of those it goes with (differential.*, sanitize_*).
+{
+	my $map = slurp_file("$dir/src/README.md");
+	my @named = map { s/\./\\./gr =~ s/\*/.*/gr } $map =~ /`(?:tools\/)?([\w*]+\.?[\w*]*\/?)`/g;
+	my @missing = grep { my $tool = $_; !grep { $tool =~ /^$_$/ } @named } map { s{.*/}{}r } glob("$dir/tools/*.{sh,pl,mjs}");
+	is("@missing", '', 'src/README.md names every tool');
+}
+
 # What pages show of C is from the examples, which compile and run (060_gateway.pl).
 {
 	my $examples = join "\n", map { slurp_file($_) } sort glob("$dir/examples/*.c");
