@@ -42,7 +42,7 @@ typedef struct MemoEntry
 {
 	uint32		hash;
 	int32		version;
-	int16		len[MEMO_LABELS];	/* -1: NULL */
+	int32		len[MEMO_LABELS];	/* -1: NULL */
 	AiuResolved resolved;
 	char		bytes[FLEXIBLE_ARRAY_MEMBER];
 } MemoEntry;
