@@ -82,6 +82,7 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	usleep(700_000);
 	$node->safe_psql('lab', 'SELECT aiusage.refresh()');
 	usleep(500_000);
+	my $log_end = -s $node->logfile;
 	if ($how eq 'stop immediate')
 	{
 		$node->stop('immediate');
@@ -92,13 +93,20 @@ for my $how ('kill -9 of a backend', 'stop immediate', 'kill -9 of the postmaste
 	}
 	else
 	{
-		my $pid = $node->safe_psql('lab', q{SELECT min(pid) FROM pg_stat_activity WHERE datname = 'lab' AND pid <> pg_backend_pid()});
+		my $pid = $node->safe_psql('lab', q{SELECT min(pid) FROM pg_stat_activity WHERE datname = 'lab' AND backend_type = 'client backend' AND pid <> pg_backend_pid()});
 		die 'the clients have stopped: ' . slurp_file($node->basedir . '/traffic.log') if $pid eq '';
 		kill 'KILL', $pid;
 	}
 	$client->finish;
-	start_again($node) if $how ne 'kill -9 of a backend';
-	$node->poll_query_until('lab', 'SELECT true') or die "the server did not come back";
+	if ($how eq 'kill -9 of a backend')
+	{
+		# All backends go down with it; then the postmaster starts over.
+		$node->wait_for_log(qr/all server processes terminated; reinitializing.*database system is ready to accept connections/s, $log_end);
+	}
+	else
+	{
+		start_again($node);
+	}
 	check($how);
 }
 
