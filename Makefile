@@ -24,7 +24,9 @@ REGRESS_OPTS   = --temp-instance=./tmp_check_regress --temp-config=aiusage.conf 
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=aiusage.conf --encoding=UTF8
 TAP_TESTS    = 1
 # Those of faults take long and need a debugger: bash tools/test.sh faults
-PROVE_TESTS ?= $(filter-out t/%_fault.pl,$(sort $(wildcard t/*.pl)))
+# Some run at a time: the longest first.
+SLOW_TESTS   = t/090_docs.pl t/050_cron.pl
+PROVE_TESTS ?= $(SLOW_TESTS) $(filter-out t/%_fault.pl $(SLOW_TESTS),$(sort $(wildcard t/*.pl)))
 # How long a TAP test waits before it gives up; a session's time counts from its start.
 export PG_TEST_TIMEOUT_DEFAULT ?= 600
 EXTRA_CLEAN  = tmp_check tmp_check_regress tmp_check_iso output_iso results log install/90_init.sql
