@@ -301,11 +301,13 @@ for my $round (1 .. $rounds)
 	# the traffic may find no room for any: one call of each kind of hold before it, for certain
 	$q->("SELECT settle(ask(1, 2, $_), 1, 2, 1)") for ('true', 'false');
 	my @run = start_traffic();
+	my $log_end = -s $node->logfile;
+	my $killed = 0;
 	usleep($seconds * 500_000);
 	if ($kind eq 'kill -9 of a backend')
 	{
 		my $pid = $q->(q{SELECT pid FROM pg_stat_activity WHERE datname = 'lab' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND query <> '' ORDER BY random() LIMIT 1});
-		kill 'KILL', $pid if $pid =~ /^\d+$/;
+		$killed = $pid =~ /^\d+$/ && kill 'KILL', $pid;
 	}
 	elsif ($kind =~ /folds/)
 	{
@@ -329,6 +331,8 @@ for my $round (1 .. $rounds)
 		# what the standby has not got is lost, and is in none of its counters
 		$node = $standby;
 	}
+	# a psql that is turned away does not read its query, and whoever writes it dies: no polling before it is up
+	$node->wait_for_log(qr/all server processes terminated; reinitializing.*database system is ready to accept connections/s, $log_end) if $killed;
 	$node->poll_query_until('lab', 'SELECT NOT pg_is_in_recovery()') or die 'the server did not come back';
 
 	# holds of clients that are gone expire; then until nothing fits

@@ -31,7 +31,7 @@ my %work = (
 	'verify' => ['SELECT FROM aiusage.verify()'],
 	'record_verify' => ['SELECT aiusage.record_verify()'],
 	'close_period' => [ "SELECT aiusage.close_period($march, 'over', true) WHERE aiusage.period_status($march) = 'open'", 'SELECT aiusage.refresh()' ],
-	'reverse_statement' => [ q{SELECT aiusage.reverse_statement(min(s.statement), 'wrong') FROM aiusage.statements AS s WHERE s.kind = 'statement' HAVING NOT bool_or(s.reverses IS NOT NULL)},
+	'reverse_statement' => [ q{SELECT aiusage.reverse_statement(min(s.statement), 'wrong') FROM aiusage.statements AS s HAVING bool_and(s.reverses IS NULL)},
 		'SELECT aiusage.refresh()', "SELECT aiusage.close_period($march, 'over', true)" ],
 	'reprice' => [ "SELECT FROM $reprice", $dearer ],
 	'run_reprice' => [ 'CALL aiusage.run_reprice(1, 100)', $dearer, q{SELECT aiusage.start_reprice('{"team": "past"}', NULL, 'dearer', NULL)} ],

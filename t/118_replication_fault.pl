@@ -76,8 +76,7 @@ my %fault = (
 	{
 		my $log_end = -s $finance->logfile;
 		kill 'KILL', $finance->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'logical replication worker'});
-		$finance->wait_for_log(qr/terminated by signal 9/, $log_end);
-		$finance->poll_query_until('postgres', 'SELECT true') or die;
+		recovered($finance, $log_end);
 	},
 	'loss of the connection' => sub
 	{

@@ -49,10 +49,10 @@ as_user env AIUSAGE_FAULT_TABLE="$rows" AIUSAGE_FAULT_SMALL="$small" PATH="$PATH
 	for test in $tests; do
 		case $test in *_fault.pl) continue ;; esac
 		log=$copy/tmp_check/log/regress_log_$(basename "$test" .pl)
-		bad=$(grep -cE '^(\[[^]]*\] )?not ok' "$log" || true)
+		bad=$(grep -cE '^(\[[^ ]* )?not ok' "$log" || true)
 		# what it says of itself, up to the first stop
 		what=$(awk '!/^#/ { exit } { sub(/^# */, ""); printf "%s ", $0 }' "$test" | sed 's/[:.;] .*//')
-		echo "| $test | $what | $(grep -cE '^(\[[^]]*\] )?ok ' "$log" || true) tests | | | $bad | |"
+		echo "| $test | $what | $(grep -cE '^(\[[^ ]* )?ok ' "$log" || true) tests | | | $bad | |"
 	done
 } >"$tmp/faults.md"
 cat "$tmp/faults.md"
